@@ -13,7 +13,7 @@ from pathlib import Path
 
 from chalicelib.config import Settings
 from sparkanywhere.local.providers import engine
-from sparkanywhere.spark.image import base_name
+from sparkanywhere.spark.base_image import PYTHON, base_name
 from tests.contract import dynoxide
 from tools import clients
 
@@ -88,7 +88,7 @@ def required() -> bool:
 
 def _has_base_image() -> bool:
     with closing(engine(Settings.from_env())) as client:
-        return bool(client.images(name=base_name()))
+        return bool(client.images(name=base_name((PYTHON,))))
 
 
 def _docker_problem() -> str:

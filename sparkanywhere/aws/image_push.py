@@ -20,7 +20,7 @@ from typing import Any
 from sparkanywhere.aws.clients import Clients
 from sparkanywhere.aws.task_checks import ECR
 from sparkanywhere.client.printable import brief
-from sparkanywhere.spark.image import ImageFailed
+from sparkanywhere.spark.base_image import ImageFailed
 from sparkanywhere.spark.progress import Progress, Step
 
 LOOPBACK = re.compile(r"(127\.|localhost[:/])")

@@ -14,7 +14,8 @@ from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.aws.image_push import push
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.local.providers import engine
-from sparkanywhere.spark.image import ImageFailed, describe, ensure_image
+from sparkanywhere.spark.base_image import ImageFailed
+from sparkanywhere.spark.image import describe, ensure_image
 from sparkanywhere.spark.progress import StepPrinter
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 

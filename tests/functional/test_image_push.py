@@ -20,7 +20,7 @@ import requests
 
 from sparkanywhere.aws import image_push
 from sparkanywhere.aws.image_push import Pushed, push
-from sparkanywhere.spark.image import ImageFailed
+from sparkanywhere.spark.base_image import ImageFailed
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.docker_registry, pytest.mark.timeout(120)]

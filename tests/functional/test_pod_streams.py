@@ -26,7 +26,7 @@ from chalicelib.config import Settings
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.port_forward import PodPort, PortForward
 from sparkanywhere.local.providers import engine, remove_leftovers
-from sparkanywhere.spark.image import ensure_base
+from sparkanywhere.spark.base_image import PYTHON, ensure_base
 from sparkanywhere.spark.progress import silent
 from tests.contexts import context_of
 from tests.functional.local_server import LocalServer, chalice_local
@@ -71,7 +71,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 def python_image() -> str:
     """Return an image that has Python: the one that Spark's stand on."""
     with contextlib.closing(engine(Settings.from_env())) as docker:
-        return ensure_base(docker, silent)
+        return ensure_base(docker, (PYTHON,), silent)
 
 
 @contextlib.contextmanager

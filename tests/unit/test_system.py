@@ -45,7 +45,7 @@ USERS = {
     "socket.SO_PEERCRED": set(),
     "socket.TCP_KEEPIDLE": set(),
     "Library/Java": {"sparkanywhere/spark/java_home.py"},
-    "/dev/shm": {"sparkanywhere/spark/image.py"},  # where it is there, see _has_room()
+    "/dev/shm": {"sparkanywhere/spark/base_image.py"},  # where it is there, see _has_room()
 }
 
 

@@ -28,7 +28,8 @@ from chalicelib.providers.service_table import Forward, ServiceTable
 
 LOG = logging.getLogger(__name__)
 
-IMAGES = "sparkanywhere/spark"  # any of it has the Python that the program needs
+IMAGES = "sparkanywhere/spark"  # any has the Python that the program needs, but for those of Scala alone
+WITHOUT_PYTHON = "-scala"
 LOOK_SECONDS = 5.0  # between two looks for an image that is not there
 FOLDER, TABLE = "/sparkanywhere", "/sparkanywhere/table.json"
 # -I: whatever lies in the image's working directory is not for us to import
@@ -84,7 +85,8 @@ class ServicesContainer:
                 with reachable():
                     found = self._client.images(name=self._wanted or IMAGES)
                 tags = [tag for each in found for tag in each.get("RepoTags") or () if not tag.startswith("<none>")]
-                self._image = max(tags, default="")
+                fit = [tag for tag in tags if self._wanted or not tag.endswith(WITHOUT_PYTHON)]
+                self._image = max(fit, default="")
             return self._image
 
     def problem(self) -> str:

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from docker.errors import ImageNotFound
 
-from sparkanywhere.python_packages import as_lines, spark_needs
-from sparkanywhere.spark.image import PACKAGES_LABEL, TITLE, TITLE_LABEL, ensure_image
+from sparkanywhere.spark.base_image import ImageFailed
+from sparkanywhere.spark.image import PACKAGES_LABEL, RECIPE_LABEL, TITLE, TITLE_LABEL, Kind, ensure_image
 from sparkanywhere.spark.progress import Step
 
 VERSION = "4.3.0"
+OURS = Kind.of(VERSION).labels
 
 
 class Building(Exception):
@@ -38,16 +39,25 @@ def building(_step: Step) -> None:
 @pytest.mark.parametrize(
     ("engine", "is_used"),
     [
-        (Engine({TITLE_LABEL: TITLE, PACKAGES_LABEL: as_lines(spark_needs(VERSION))}), True),
-        (Engine({TITLE_LABEL: TITLE, PACKAGES_LABEL: "pandas==1"}), False),
+        (Engine(OURS), True),
+        (Engine({**OURS, PACKAGES_LABEL: "pandas==1"}), False),
+        (Engine({**OURS, RECIPE_LABEL: "another"}), False),
         (Engine({TITLE_LABEL: TITLE}), False),
         (Engine({TITLE_LABEL: "mine"}), True),
         (Engine(None), True),
         (Engine(None, has_image=False), False),
     ],
-    ids=["ours", "ours with other packages", "ours of before", "of another title", "without labels", "none"],
+    ids=[
+        "ours",
+        "ours with other packages",
+        "ours made in another way",
+        "ours of before",
+        "of another title",
+        "without labels",
+        "none",
+    ],
 )
-def test_an_image_of_ours_is_built_anew_when_it_lacks_todays_packages(
+def test_an_image_of_ours_is_built_anew_when_it_is_not_todays(
     engine: Engine, is_used: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def ensure_base(*_: object) -> str:
@@ -63,3 +73,11 @@ def test_an_image_of_ours_is_built_anew_when_it_lacks_todays_packages(
         return
     with pytest.raises(Building):
         asked()
+
+
+def test_a_tag_says_whether_there_is_python_as_those_of_apache_spark_do() -> None:
+    assert Kind.of("4.3.0") == Kind("4.3.0", has_python=True)
+    assert Kind.of("4.3.0-scala") == Kind("4.3.0", has_python=False)
+    assert Kind.of("4.3.0-scala").labels[PACKAGES_LABEL] == ""
+    with pytest.raises(ImageFailed, match=r"4\.3\.0-scala has not"):
+        Kind.of("4.3.0-java")

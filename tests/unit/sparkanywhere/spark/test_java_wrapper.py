@@ -114,14 +114,7 @@ def archived(spark_home: Path, tmp_path: Path, *, modules: str = VECTORS) -> Pat
 
 def spark_jvm(home: Path, *options: str, class_path: str = "", **environ: str) -> tuple[list[str], str]:
     """Start a JVM of Spark's; return the arguments that reach Java, without those of compilers, and what stderr has."""
-    given = [*options, "-cp", class_path or f"{home}/conf:{home}/jars/*", "Main"]
-    ran = subprocess.run(
-        [WrappedJava(home).command, *given],
-        capture_output=True,
-        text=True,
-        check=True,
-        env={"PATH": os.environ["PATH"], **environ},
-    )
+    ran = started(home, *options, "-cp", class_path or f"{home}/conf:{home}/jars/*", "Main", **environ)
     return [line for line in ran.stdout.splitlines() if line not in DELAYED], ran.stderr
 
 
@@ -228,14 +221,18 @@ def test_a_program_without_sparks_jars_keeps_the_archive_that_java_brings_along(
 
 def all_of(home: Path, *args: str, **environ: str) -> list[str]:
     """Return all arguments that reach the real Java, those of compilers too."""
-    ran = subprocess.run(
+    return started(home, *args, **environ).stdout.splitlines()
+
+
+def started(home: Path, *args: str, **environ: str) -> subprocess.CompletedProcess[str]:
+    """Start the wrapper with nothing but these variables."""
+    return subprocess.run(
         [WrappedJava(home).command, *args],
         capture_output=True,
         text=True,
         check=True,
         env={"PATH": os.environ["PATH"], **environ},
     )
-    return ran.stdout.splitlines()
 
 
 def test_the_slow_compiler_is_put_off(spark_home: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_the_examples_have_the_official_images_name_too(tmp_path: Path) -> None:
     jars = {each.name: each.read_bytes() for each in (home / EXAMPLES).iterdir()}
     named = "spark-examples_2.13-4.3.0.jar"
     assert jars == {named: named.encode(), "spark-examples.jar": named.encode()}
-    assert "spark/examples/jars/spark-examples.jar" in context_files(home, tmp_path / "none")
+    assert "spark/home/examples/jars/spark-examples.jar" in context_files(home, None)
 
 
 def test_an_image_gets_python_packages_without_their_tests(tmp_path: Path) -> None:
@@ -87,6 +87,19 @@ def test_an_image_gets_python_packages_without_their_tests(tmp_path: Path) -> No
         (packages / inside).write_text("1\n")
 
     assert [each for each in context_files(home, packages) if each.startswith("python/")] == ["python/pandas/core.py"]
+
+
+def test_an_image_without_python_packages_gets_nothing_of_python(tmp_path: Path) -> None:
+    home = lay_out(tmp_path, "4.3.0")
+    for inside in ("python/lib/pyspark.zip", "jars/mine.jar", "bin/pyspark"):
+        (home / inside).parent.mkdir(parents=True, exist_ok=True)
+        (home / inside).write_text("1\n")
+
+    files = set(context_files(home, None))
+
+    assert {"spark/jars/mine.jar", "spark/home/bin/pyspark"} <= files
+    assert not [each for each in files if "python/" in each]
+    assert "spark/python/lib/pyspark.zip" in context_files(home, tmp_path / "none")
 
 
 def test_a_spark_whose_java_has_gone_is_not_ready(tmp_path: Path) -> None:
