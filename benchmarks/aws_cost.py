@@ -113,7 +113,7 @@ class Site:
     def __init__(self, package: Package, folder: Path) -> None:
         self.ecs = FakeEcs(QuickEngine(), lambda event: self.events.send(event))
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url, concurrency=MANY)
-        self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event))
+        self.events = EventBus(lambda event: self.deployment.tell(event))
         self.client = Client(self.deployment, folder)
         self._units = UnitMeter(self.deployment.dynamodb.fake)
         self._gb = {name: package.memory_gb(f"app.{name}") for name in ("app", "launch")}

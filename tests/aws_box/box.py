@@ -39,7 +39,7 @@ class AwsBox:
         self.logs = FakeLogs()
         self.sts = FakeSts()
         self.fargate = Fargate(self.logs, self.sts, start_seconds)
-        self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
+        self.events = EventBus(lambda event: self.deployment.tell(event), seed=seed)
         self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(
             package,

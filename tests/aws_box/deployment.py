@@ -10,6 +10,7 @@ from typing import Any
 from sparkanywhere.cli.stage_config import FIXED, STREAM_VARIABLES
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates, server_context
 from tests.aws_box.dynamodb_server import DynamoDBServer
+from tests.aws_box.event_pattern import matches
 from tests.aws_box.execution_environment import runtime_folder
 from tests.aws_box.fake_ecs import CLUSTER
 from tests.aws_box.fake_quotas import FakeQuotas
@@ -44,6 +45,7 @@ class Deployment:
         self.lambda_api = LambdaApi()
         self.log = folder / "lambda.log"
         self.account = Account(concurrency)
+        self._event_pattern = package.event_pattern
         runtime = runtime_folder(folder / "runtime")
         environ = {
             **_lambda_environ(),
@@ -97,6 +99,11 @@ class Deployment:
         changes = {f"SPARKANYWHERE_{name}": value for name, value in settings.items()}
         for each in self.functions:
             each.restart(**changes)
+
+    def tell(self, event: Mapping[str, Any]) -> None:
+        """Bring an event of ECS to its function, if the rule takes it. Raises FunctionError."""
+        if matches(self._event_pattern, event):
+            self.task_events.invoke_queued(event)
 
     def run_schedule(self) -> None:
         """Invoke what EventBridge's schedule invokes every minute."""

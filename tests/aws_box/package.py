@@ -48,6 +48,13 @@ class Package:
         body: dict[str, Any] = self.template["Resources"]["RestAPI"]["Properties"]["DefinitionBody"]
         return body
 
+    @property
+    def event_pattern(self) -> dict[str, Any]:
+        """Return which events the rule takes whose target is the function of task events."""
+        (event,) = self._properties("app.task_events")["Events"].values()
+        pattern: dict[str, Any] = event["Properties"]["Pattern"]
+        return pattern
+
     def timeout_seconds(self, handler: str) -> float:
         """Return how long an invocation of the function with this handler may take."""
         return float(self._properties(handler)["Timeout"])
@@ -57,7 +64,7 @@ class Package:
         return float(self._properties(handler)["MemorySize"]) / 1024
 
     def _properties(self, handler: str) -> dict[str, Any]:
-        found = (each["Properties"] for each in self.template["Resources"].values())
+        found: Iterator[dict[str, Any]] = (each["Properties"] for each in self.template["Resources"].values())
         return next(each for each in found if each.get("Handler") == handler)
 
 

@@ -71,7 +71,7 @@ class FunctionStorm:
         self.ecs = FakeEcs(MarkingEngine(marks), lambda event: self.events.send(event))
         self.ecs.unseen_seconds = UNSEEN_SECONDS
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url, concurrency=FUNCTIONS)
-        self.events = EventBus(lambda event: self.deployment.task_events.invoke_queued(event), seed=seed)
+        self.events = EventBus(lambda event: self.deployment.tell(event), seed=seed)
         self.events.trouble = TROUBLE
         url = urlsplit(self.deployment.url)
         assert url.port is not None

@@ -67,7 +67,7 @@ class Cloud:
         self._events: list[EventBus] = []
         self.ecs = FakeEcs(self.engine, lambda event: self._events[0].send(event))
         self.deployment = Deployment(package, folder, ecs_url=self.ecs.url)
-        self._events.append(EventBus(lambda event: self.deployment.task_events.invoke_queued(event)))
+        self._events.append(EventBus(lambda event: self.deployment.tell(event)))
         self.client = Client(self.deployment, folder)
 
     @property

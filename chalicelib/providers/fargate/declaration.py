@@ -86,11 +86,28 @@ def payload(task: Task) -> str:
 
 
 def event_pattern(environ: Mapping[str, str]) -> dict[str, Any] | None:
-    """Return the rule for our own cluster's tasks, so that nobody else's wake us; None without a cluster."""
+    """Return the rule for what is news of our own cluster's tasks; None without a cluster.
+
+    Each event is an invocation. ECS sends nine of an executor, of which three change its pod.
+    EventBridge User Guide, "Comparison operators for use in event patterns".
+    """
+    from chalicelib.providers.fargate.payload import FETCHER
+
     arn = environ.get("SPARKANYWHERE_CLUSTER_ARN")
     if not arn:
         return None
-    return {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"], "detail": {"clusterArn": [arn]}}
+    news: list[dict[str, Any]] = [
+        # what StopTask is asked for is no news: we ask for it, and the end follows
+        {"lastStatus": ["RUNNING"], "stopCode": [{"exists": False}, {"anything-but": ["UserInitiated"]}]},
+        {"lastStatus": ["DEPROVISIONING", "STOPPED"]},  # containers have ended, some time before their task has
+        # an init container runs, or has ended, in a task that is pending
+        {
+            "lastStatus": ["PENDING", "ACTIVATING"],
+            "containers": {"name": [{"anything-but": [FETCHER]}], "lastStatus": ["RUNNING", "STOPPED"]},
+        },
+    ]
+    detail = {"clusterArn": [arn], "$or": news}
+    return {"source": ["aws.ecs"], "detail-type": ["ECS Task State Change"], "detail": detail}
 
 
 def event_state(detail: dict[str, Any]) -> TaskState:

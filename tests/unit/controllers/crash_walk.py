@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
+from dataclasses import dataclass
 
+from chalicelib.storage.base import Storage
 from tests.fake_provider import FakeProvider
-from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crashing import Countdown, Crash, crashing_provider, crashing_storage
 from tests.unit.controllers.world import World
 
 
+@dataclass(frozen=True, slots=True)
+class CrashStores:
+    """Makes an empty store for each crash; of `every` calls one is a crash."""
+
+    new: Callable[[], Storage]
+    every: int
+
+
 def walk(
     scenario: Callable[[World], None],
     assert_whole: Callable[[World], None],
+    stores: CrashStores,
     *,
     after: bool,
     most: int,
@@ -25,8 +35,8 @@ def walk(
 
     `raised` is what a scenario may raise beside Crash. Raises AssertionError if it makes more than `most` calls.
     """
-    for calls in range(most):
-        storage, clock = MemoryStorage(), Clock()
+    for calls in range(stores.every // 2 * after, most, stores.every):
+        storage, clock = stores.new(), Clock()
         provider = FakeProvider(clock=clock, hold_pending=hold_pending)
         World(storage, provider=provider, clock=clock)
         countdown = Countdown(calls, after=after)

@@ -17,7 +17,7 @@ from chalicelib.controllers.podmodel.record import handle_of
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
-from tests.unit.controllers.crash_walk import recover, walk
+from tests.unit.controllers.crash_walk import CrashStores, recover, walk
 from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_executor, living, parked_names
 from tests.unit.controllers.world import World
 
@@ -108,9 +108,11 @@ def assert_whole(w: World) -> None:
 
 @pytest.mark.parametrize("after", [False, True], ids=["before-the-call", "after-the-call"])
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.__name__)
-def test_crash_at_any_call_leaves_no_task_without_a_pod(scenario: Callable[[World], None], after: bool) -> None:
+def test_crash_at_any_call_leaves_no_task_without_a_pod(
+    scenario: Callable[[World], None], after: bool, stores: CrashStores
+) -> None:
     dead = (StatusError, KeyError, AssertionError)  # of a scenario that goes on dead
-    walk(scenario, assert_whole, after=after, most=CALLS_AT_MOST, hold_pending=True, raised=dead)
+    walk(scenario, assert_whole, stores, after=after, most=CALLS_AT_MOST, hold_pending=True, raised=dead)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
