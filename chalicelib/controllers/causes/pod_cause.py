@@ -7,7 +7,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.advice import more_memory
 from chalicelib.controllers.causes.tasks import JVM_OUT_OF_MEMORY
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
-from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.podmodel.container_status import UNKNOWN_MESSAGE, all_statuses
 from chalicelib.controllers.podmodel.status import DEADLINE_REASON, REJECTED
 from chalicelib.resources.pods.marks import ENDED_BY
 from chalicelib.resources.pods.podrecords import is_cut_short
@@ -70,8 +70,9 @@ def explained(pod: JSON) -> JSON:
         return pod
     for each in all_statuses(pod):
         ended = _terminated(each)
-        told = ended.get("message") and ended.get("reason") != OUT_OF_MEMORY  # of which providers tell figures alone
-        if ended.get("exitCode") and not told and (message := _message(pod, role, each)):
+        is_told = ended.get("message") not in (None, "", UNKNOWN_MESSAGE)
+        is_told = is_told and ended.get("reason") != OUT_OF_MEMORY  # of which providers tell figures alone
+        if ended.get("exitCode") and not is_told and (message := _message(pod, role, each)):
             pod = {**pod, "status": with_message(pod, each["name"], message)}
     return pod
 

@@ -65,7 +65,9 @@ class UsageRecords:
             try:
                 self._storage.create(key, {"metadata": named, **figures})
             except KeyExists:  # an earlier removal did not come about: what is so now counts
-                guaranteed_update(self._storage, key, lambda old: {**old, **figures})
+                guaranteed_update(
+                    self._storage, key, lambda old: None if old.items() >= figures.items() else {**old, **figures}
+                )
 
     def after_delete(self, pod: JSON) -> None:
         """Schedule what follows the removal of a pod: writing its family's sum, or dropping its records."""

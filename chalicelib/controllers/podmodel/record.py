@@ -32,6 +32,8 @@ from chalicelib.resources.pods.marks import (
 )
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
+_WHICH_TASK = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
+OF_TASK = (*_WHICH_TASK, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE, START)  # annotations that tell of a pod's task
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 LOST = "TaskLost"  # the reason of a task that its provider does not know
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
@@ -145,9 +147,7 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
         return None
     if is_driver(pod) if refusal.is_lasting else launches(pod) + 1 >= LAUNCHES:
         return None
-    task = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
-    ours = (*task, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE, START)
-    kept = {name: text for name, text in annotations_of(pod).items() if name not in ours}
+    kept = {name: text for name, text in annotations_of(pod).items() if name not in OF_TASK}
     dropped = launches(pod) + 1 - LAUNCHES
     known = ",".join(failed[-LAUNCHES:])
     kept[FAILED_STARTS] = f"{dropped}+{known}" if dropped > 0 else known
@@ -166,14 +166,15 @@ def has_seen_end(pod: JSON) -> bool:
     return bool(handle_of(pod)) and is_terminal(pod) and status_of(pod).get("reason") != LOST
 
 
-def lost_task(pod: JSON, *, now: datetime) -> TaskState:
-    """Return the last state of a task that its provider no longer knows."""
+def lost_task(pod: JSON, *, now: datetime, is_deleted: bool = False) -> TaskState:
+    """Return the last state of a task that its provider no longer knows; that of a deleted pod has ended with it."""
+    why = "What ran the pod is gone: it was removed, or ended together with the machine or the server"
     return TaskState(
         uid=pod["metadata"]["uid"],
         handle=handle_of(pod),
         phase="stopped",
         reason=LOST,
-        message="What ran the pod is gone: it was removed, or ended together with the machine or the server",
+        message="" if is_deleted or is_deleting(pod) else why,
         version=(version_of(pod) or 0) + 1,
         stopped_at=now,
     )

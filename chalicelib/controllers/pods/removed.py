@@ -14,11 +14,21 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 
 from chalicelib.apimachinery.accessors import annotations_of, is_terminal
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import handle_of, has_seen_end, is_gated, lost_task, task_uid_of, with_state
+from chalicelib.controllers.podmodel.family import heads_of
+from chalicelib.controllers.podmodel.record import (
+    OF_TASK,
+    handle_of,
+    has_seen_end,
+    is_gated,
+    lost_task,
+    task_uid_of,
+    with_state,
+)
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.store import Observer
 from chalicelib.controllers.pods.tasks import Told, ask, stop_orphan
@@ -34,6 +44,7 @@ LOG = logging.getLogger(__name__)
 REMOVED = "sparkanywhere-removed"  # by the uid that the pod's task was started under
 # Lambda ends a function after 15 minutes: whoever was starting a task has done so by then, or never will.
 KEEP_SECONDS = 900.0
+DIGITS = 12  # that tell the tasks of a pod from one another
 METADATA = ("name", "namespace", "uid", "labels", "ownerReferences", "creationTimestamp")
 CONTAINER = ("name", "image", "resources", "restartPolicy")
 
@@ -92,6 +103,7 @@ class RemovedPods:
         known = record["pod"] if is_known else _anew(record["pod"])
         pod = with_state(known, state, node_name=self._node.name, now=self._clock()) or record["pod"]
         if handle_of(pod) != state.handle:
+            self.record_second(record["pod"], state)
             return False
         self._record_usage(pod)
         self._records.amend(pod)
@@ -103,6 +115,20 @@ class RemovedPods:
         except (KeyNotFound, RevisionConflict):
             LOG.info("another process has heard of the task as well uid=%s", state.uid)
         return True
+
+    def record_second(self, pod: JSON, state: TaskState) -> None:
+        """Record what a task has used by now that is not the pod's own, though it was started for it. Repeatable.
+
+        It counts to what the pod is a member of, or to the pod itself, as if it were that of a pod that is gone.
+        """
+        annotations = {name: text for name, text in annotations_of(pod).items() if name not in OF_TASK}
+        uid = f"{pod['metadata']['uid']}-{sha256(state.handle.encode()).hexdigest()[:DIGITS]}"
+        metadata = {**pod["metadata"], "annotations": annotations, "uid": uid}
+        if not heads_of(self._storage, pod):
+            metadata["ownerReferences"] = [{"uid": pod["metadata"]["uid"]}]
+        started = {**pod, "metadata": metadata, "status": {"phase": "Pending"}}
+        if known := with_state(started, state, node_name=self._node.name, now=self._clock()):
+            self._record_usage(known)
 
     def sweep(self) -> None:
         """End the tasks that are known and not seen to have ended, and let go of pods that have been kept long enough.
@@ -127,9 +153,8 @@ class RemovedPods:
             if not is_unknown or self._clock() < after(removed, KEEP_SECONDS):
                 continue
             if handle and not is_terminal(pod):
-                each_alone(
-                    partial(self.observe, replace(lost_task(pod, now=removed), uid=task_uid_of(pod))), default=False
-                )
+                lost = replace(lost_task(pod, now=removed, is_deleted=True), uid=task_uid_of(pod))
+                each_alone(partial(self.observe, lost), default=False)
                 continue
             with suppress(KeyNotFound, RevisionConflict):  # a report has just come
                 self._storage.delete(item.key, expected_revision=item.revision)

@@ -218,7 +218,9 @@ class Resync:
         # A pod that lives may have been given another task a moment ago. One that is gone, or over, gets none any more.
         if pod is None or is_terminal(pod) or self._has_passed(state.created_at, self._times.orphan):
             LOG.warning("task belongs to no pod uid=%s task=%s phase=%s", state.uid, state.handle, state.phase)
-            if pod is not None:
+            if pod is not None and handle_of(pod):
+                self._removed.record_second(pod, state)
+            elif pod is not None:
                 self._removed.keep_ended(pod)
             self._removed.observe(state)
             stop_orphan(self._provider, state)

@@ -432,6 +432,32 @@ def test_second_task_of_a_pod_is_an_orphan(w: World) -> None:
     assert w.phase() == "Running"
 
 
+@pytest.mark.parametrize(("name", "end"), [("e", ""), ("e", "over"), ("e", "gone"), ("d", ""), ("d", "over")])
+def test_what_a_second_task_of_a_pod_has_used_is_recorded_beside_the_first(w: World, name: str, end: str) -> None:
+    asked = [{"name": "c", "image": "i", "resources": {"requests": {"cpu": "2"}}}]
+    w.create_pod("d", containers=asked)
+    w.create_pod("e", metadata=w.owner_of("d"), containers=asked)
+    w.observe_all()
+    uid, head = w.pod(name)["metadata"]["uid"], w.pod("d")["metadata"]["uid"]
+    w.provider.run(task("ghost"))
+    w.provider.update("fake-ghost", lambda state: replace(state, uid=uid))
+    w.pass_time(100)
+    if end == "over":
+        w.provider.finish(w.handle(name), 0)
+        w.observe_all()
+    if end == "gone":
+        w.delete("pods", name, grace_seconds=0)
+    w.pass_time(100)
+
+    for _ in range(3):  # stopped, seen to have ended, gone
+        resync(w)
+
+    records = [item.object() for item in w.storage.list(f"/registry/sparkanywhere-usage/{head}/").items]
+    ghost = [each["vcpuSeconds"] for each in records if each["metadata"]["name"].startswith(f"{uid}-")]
+    assert ghost == [2 * 200.0]
+    assert w.provider.describe(["fake-ghost"]) == []
+
+
 def test_task_of_a_finished_pod_that_still_runs_is_stopped(w: World) -> None:
     w.create_pod()
     stored = w.pod()
