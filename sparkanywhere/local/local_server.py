@@ -65,6 +65,7 @@ class LocalServer:
         self._options = options
         self._environ = environ
         self._process: subprocess.Popen[bytes] | None = None
+        self._is_awaited = False  # it has been launched, and nobody has waited for it
         self.folder = options.state / options.instance
         self.kubeconfig = self.folder / (options.look or "kubeconfig")
         self.log = self.folder / "server.log"
@@ -79,11 +80,8 @@ class LocalServer:
         """Return whether the server's process runs."""
         return self._process is not None and self._process.poll() is None
 
-    def start(self) -> Access:
-        """Start the server and wait until it serves; return how to reach it.
-
-        May be called again after kill() or stop(): the state is the same. Raises ServerFailed.
-        """
+    def launch(self) -> None:
+        """Start the server's process, for a start() that comes later. Raises ServerFailed."""
         try:
             make_private(self.folder)
             self.kubeconfig.unlink(missing_ok=True)
@@ -105,6 +103,16 @@ class LocalServer:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # a Ctrl-C is ours to handle: pods go first, then the server
             )
+        self._is_awaited = True
+
+    def start(self) -> Access:
+        """Wait until the server serves, which is launched if need be; return how to reach it.
+
+        May be called again after kill() or stop(): the state is the same. Raises ServerFailed.
+        """
+        if not self._is_awaited:
+            self.launch()
+        self._is_awaited = False
         deadline = time.monotonic() + START_SECONDS
         while not self.kubeconfig.exists():
             if not self.is_alive():
@@ -126,6 +134,7 @@ class LocalServer:
 
     def kill(self) -> None:
         """Kill the server, as a crash would. May be repeated."""
+        self._is_awaited = False
         if self._process is None:
             return
         if self.is_alive():

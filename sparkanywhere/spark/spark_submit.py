@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.spark.spark_distribution import example_jar
 
 SPARK_PI = "org.apache.spark.examples.SparkPi"
@@ -16,7 +17,7 @@ IMAGE_HOME = "/opt/spark"  # SPARK_HOME inside every Spark image
 NAMES_OF_JAVA_PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "ALL_PROXY", "all_proxy")
 
 
-class NoSuchExample(Exception):
+class NoSuchExample(Failure):
     """EXAMPLE names nothing that can run; str() is one sentence."""
 
 
