@@ -15,6 +15,7 @@ ARGS ?= 100
 EXAMPLE ?= SparkPi
 CLASS ?=
 BENCH ?=
+S3 ?=
 SPARK_SUBMIT ?=
 WORKERS ?= 2
 PORT ?=
@@ -104,8 +105,9 @@ docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and do
 	@$(BIN)/python -m tools.settings_page
 	@$(BIN)/python -m tools.job_options_page
 
-jars: $(DEV) ## Pin the jars of --with, after a change of sparkanywhere/jars/table.toml
+jars: $(DEV) ## Pin the jars of --with, run each set with each Spark, and write the matrix of docs/data.md (S3=URL)
 	@$(BIN)/python -m tools.jar_sums
+	@$(BIN)/python -m tools.jar_matrix $(if $(S3),--s3 "$(S3)")
 
 vendor: $(RUN) ## Fetch what Lambda needs beside our code, as deploy and package do by themselves
 	@$(BIN)/python -m sparkanywhere.deployment.libraries

@@ -17,9 +17,9 @@ HEAD = """# Options of a job
 <!-- Written by `make docs` from sparkanywhere/jobs/job_fields.py; a test compares them. -->
 
 Each row is one thing that can be said of a job: as an option of [`sparkanywhere run`](jobs.md), as a key of a job file,
-as a field of `JobSpec` in Python (the key with `_` for `-`; `class` is `main_class`), or as the property of Spark by
-`--conf` or in a properties file. *Also sets* is what else it becomes: properties of the driver's Spark, and parts of
-the driver's pod.
+as a field of `JobSpec` in Python (the key with `_` for `-`; `class` is `main_class`, `with` is `jar_sets`), or as the
+property of Spark by `--conf` or in a properties file. *Also sets* is what else it becomes: properties of the driver's
+Spark, and parts of the driver's pod.
 
 [job.schema.json](job.schema.json) is the JSON schema of a job file; `sparkanywhere job-schema` prints it. An
 editor with the YAML language server completes and checks by it: `# yaml-language-server: $schema=job.schema.json`.

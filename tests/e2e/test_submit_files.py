@@ -1,4 +1,4 @@
-"""`sparkanywhere run` with files from anywhere: a script in S3, and a module larger than travels with a job."""
+"""`sparkanywhere run` with files from anywhere: a script and data in S3, a module larger than travels with a job."""
 
 from __future__ import annotations
 
@@ -25,6 +25,8 @@ from pyspark.sql import SparkSession
 import bulky
 spark = SparkSession.builder.getOrCreate()
 found = spark.sparkContext.parallelize(range(4), 2).map(lambda each: bulky.double(each)).collect()
+spark.range(10).repartition(2).write.parquet("s3://jobs/table")
+print("in S3:", spark.read.parquet("s3a://jobs/table").count(), "rows")
 print("from S3, with", len(bulky.WEIGHT), "bytes:", found)
 """
 
@@ -57,12 +59,13 @@ def bulky(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_script_in_s3_and_a_large_module_run(
+def test_a_script_and_data_in_s3_and_a_large_module_run(
     tmp_path: Path, spark: Callable[[str], Path], s3: str, bulky: Path
 ) -> None:
     spark(SPARK)
     line = [sys.executable, "-m", "sparkanywhere", "run", "--provider", "process"]
     line += ["--py-files", str(bulky), "--executors", "1", "--spark", SPARK]
+    line += ["--with", "s3", "--conf", f"spark.hadoop.fs.s3a.endpoint={s3}"]
     line += ["--driver-memory", "512m", "--executor-memory", "512m", "s3://jobs/daily/main.py"]
     environ = {**os.environ, "AWS_ENDPOINT_URL": s3, "SPARKANYWHERE_STATE": str(tmp_path / "state")}
 

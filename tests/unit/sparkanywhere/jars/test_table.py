@@ -8,6 +8,8 @@ import pytest
 
 from sparkanywhere.jars.coordinate import Coordinate, expand, parse
 from sparkanywhere.jars.table import EXTENSIONS, jar_table, joined, minor_of, read_table
+from tools.jar_checks import CHECKS
+from tools.jar_matrix import groups
 from tools.jar_sums import all_jars
 
 TABLE = jar_table()
@@ -44,6 +46,19 @@ def test_no_spark_gets_a_jar_in_two_versions(minor: str) -> None:
     names = [(jar.group, jar.artifact) for jar in jars]
 
     assert sorted(set(names)) == sorted(names)
+
+
+def test_every_set_is_checked_by_make_jars() -> None:
+    assert set(CHECKS) == set(TABLE.sets)
+
+
+@pytest.mark.parametrize("minor", TABLE.sparks)
+def test_make_jars_runs_every_row_of_a_spark_with_sets_that_go_with_it(minor: str) -> None:
+    rows = {name for name, each in TABLE.sets.items() if minor in each.rows}
+    together = list(groups(minor))
+
+    assert {name for sets in together for name in sets} == rows
+    assert [TABLE.problem(sets, TABLE.sparks[minor]) for sets in together] == [""] * len(together)
 
 
 def test_the_pinned_jars_are_those_of_the_rows() -> None:

@@ -1,0 +1,158 @@
+"""What `make jars` and tests have Spark do with each set of jars: the program of a job. It prints a line for each set.
+
+Arguments: sets separated by commas, and a folder of an S3. Every step is one that users do, and checks what it finds.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any
+
+ROWS = [(1, "x"), (2, "y")]
+MERGED = [(1, "x"), (2, "z"), (3, "w")]
+
+
+def found(frame: Any) -> list[tuple[int, str]]:  # Any: a DataFrame, whose package is the job's own
+    """Return the rows of a table of numbers and texts, in order."""
+    return sorted((int(row["a"]), str(row["b"])) for row in frame.select("a", "b").collect())
+
+
+def expect(what: str, seen: object, wanted: object) -> None:
+    """Raise AssertionError if something else was seen."""
+    if seen != wanted:
+        raise AssertionError(f"{what}: {seen}, not {wanted}")
+
+
+def merge(spark: Any, table: str) -> None:
+    """Merge changed and new rows into a table by SQL."""
+    spark.createDataFrame([(2, "z"), (3, "w")], ["a", "b"]).createOrReplaceTempView("news")
+    spark.sql(
+        f"MERGE INTO {table} t USING news n ON t.a = n.a"
+        " WHEN MATCHED THEN UPDATE SET t.b = n.b WHEN NOT MATCHED THEN INSERT *"
+    )
+
+
+def s3(spark: Any, place: str) -> str:
+    """Write, append, overwrite a partition, and read by both schemes."""
+    frame = spark.createDataFrame(ROWS, ["a", "b"])
+    for scheme in ("s3", "s3a"):
+        path = place.replace("s3:", f"{scheme}:") + f"/plain-{scheme}"
+        frame.write.mode("overwrite").partitionBy("b").parquet(path)
+        frame.write.mode("append").partitionBy("b").parquet(path)
+        expect(scheme, found(spark.read.parquet(path)), sorted(ROWS * 2))
+    spark.range(1_000_000).write.mode("overwrite").parquet(f"{place}/many")
+    expect("a million rows", spark.read.parquet(f"{place}/many").count(), 1_000_000)
+    return "writes and reads"
+
+
+def iceberg(spark: Any, _place: str) -> str:
+    """Do what SQL of Iceberg can: merge, update, delete, time travel, compaction."""
+    table = "lake.checks.rows"
+    spark.sql(f"CREATE OR REPLACE TABLE {table} (a INT, b STRING) USING iceberg")
+    spark.createDataFrame(ROWS, "a INT, b STRING").writeTo(table).append()
+    (first,) = (row[0] for row in spark.sql(f"SELECT snapshot_id FROM {table}.snapshots").tail(1))
+    merge(spark, table)
+    expect("merged", found(spark.table(table)), MERGED)
+    spark.sql(f"UPDATE {table} SET b = 'q' WHERE a = 1")
+    spark.sql(f"DELETE FROM {table} WHERE a = 3")
+    expect("updated and deleted", found(spark.table(table)), [(1, "q"), (2, "z")])
+    expect("time travel", found(spark.sql(f"SELECT * FROM {table} VERSION AS OF {first}")), ROWS)
+    spark.sql("CALL lake.system.rewrite_data_files(table => 'checks.rows', options => map('rewrite-all', 'true'))")
+    expect("compacted", found(spark.table(table)), [(1, "q"), (2, "z")])
+    return "merges, travels in time, compacts"
+
+
+def delta(spark: Any, place: str) -> str:
+    """Do what SQL of Delta can: merge, update, delete, time travel, compaction."""
+    table = f"delta.`{place}/delta`"
+    spark.createDataFrame(ROWS, ["a", "b"]).write.format("delta").mode("overwrite").save(f"{place}/delta")
+    first = spark.sql(f"DESCRIBE HISTORY {table}").agg({"version": "max"}).collect()[0][0]
+    merge(spark, table)
+    expect("merged", found(spark.read.format("delta").load(f"{place}/delta")), MERGED)
+    spark.sql(f"UPDATE {table} SET b = 'q' WHERE a = 1")
+    spark.sql(f"DELETE FROM {table} WHERE a = 3")
+    spark.sql(f"OPTIMIZE {table}")
+    expect("compacted", found(spark.sql(f"SELECT * FROM {table}")), [(1, "q"), (2, "z")])
+    then = spark.read.format("delta").option("versionAsOf", first).load(f"{place}/delta")
+    expect("time travel", found(then), ROWS)
+    return "merges, travels in time, compacts"
+
+
+def hudi(spark: Any, place: str) -> str:
+    """Do what SQL of Hudi can: merge, update, delete."""
+    spark.sql(
+        f"CREATE TABLE rows (a INT, b STRING) USING hudi TBLPROPERTIES (primaryKey = 'a') LOCATION '{place}/hudi'"
+    )
+    spark.sql("INSERT INTO rows VALUES (1, 'x'), (2, 'y')")
+    merge(spark, "rows")
+    expect("merged", found(spark.table("rows")), MERGED)
+    spark.sql("UPDATE rows SET b = 'q' WHERE a = 1")
+    spark.sql("DELETE FROM rows WHERE a = 3")
+    expect("updated and deleted", found(spark.table("rows")), [(1, "q"), (2, "z")])
+    return "merges, updates, deletes"
+
+
+def loads(*classes: str) -> Callable[[Any, str], str]:
+    """Return a check that only loads classes, for what has no server here."""
+
+    def check(spark: Any, _place: str) -> str:
+        jvm = spark._jvm
+        loader = jvm.java.lang.Thread.currentThread().getContextClassLoader()
+        for name in classes:
+            jvm.java.lang.Class.forName(name, True, loader)
+        return "loads"
+
+    return check
+
+
+def file_system(scheme: str) -> Callable[[Any, str], str]:
+    """Return a check that loads what Hadoop takes for a scheme."""
+
+    def check(spark: Any, _place: str) -> str:
+        conf = spark.sparkContext._jsc.hadoopConfiguration()
+        spark._jvm.org.apache.hadoop.fs.FileSystem.getFileSystemClass(scheme, conf)
+        return "loads"
+
+    return check
+
+
+def kafka(spark: Any, _place: str) -> str:
+    """Ask the source for its columns, which needs no broker."""
+    source = spark.read.format("kafka").option("kafka.bootstrap.servers", "127.0.0.1:1").option("subscribe", "t")
+    expect("the columns", source.load().columns[:3], ["key", "value", "topic"])
+    return "loads"
+
+
+CHECKS: dict[str, Callable[[Any, str], str]] = {
+    "s3": s3,
+    "iceberg": iceberg,
+    "delta": delta,
+    "hudi": hudi,
+    "kafka": kafka,
+    "postgres": loads("org.postgresql.Driver"),
+    "xgboost": loads("ml.dmlc.xgboost4j.scala.spark.XGBoostClassifier", "ml.dmlc.xgboost4j.java.Booster"),
+    "gcs": file_system("gs"),
+    "azure": file_system("abfss"),
+    "aws-glue": loads("software.amazon.awssdk.services.glue.GlueClient", "org.apache.iceberg.aws.glue.GlueCatalog"),
+}
+
+
+def main() -> None:
+    """Check each set that is named; exit with 1 if one fails."""
+    from pyspark.sql import SparkSession
+
+    names, place = sys.argv[1].split(","), sys.argv[2]
+    spark, failed = SparkSession.builder.getOrCreate(), False
+    for name in names:
+        try:
+            said = CHECKS[name](spark, place)
+        except Exception as error:  # whatever a jar throws is the finding
+            failed, said = True, f"fails: {str(error).splitlines()[0][:200]}"
+        print(f"set {name} {said}", flush=True)
+    spark.stop()
+    sys.exit(failed)
+
+
+if __name__ == "__main__":
+    main()
