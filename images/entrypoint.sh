@@ -8,14 +8,14 @@ if ! whoami >/dev/null 2>&1 && [ -w /etc/passwd ]; then
   echo "${SPARK_USER_NAME:-anonymous}:x:$(id -u):$(id -g):anonymous:${SPARK_HOME}:/bin/false" >> /etc/passwd
 fi
 
-# The class path of executors; spark-submit makes the driver's itself.
+# The class path of executors; spark-submit makes the driver's itself, and has HADOOP_CONF_DIR behind the jars, too.
 class_path="${SPARK_HOME}/jars/*"
+if [ -n "${HADOOP_CONF_DIR:-}" ]; then class_path="${class_path}:${HADOOP_CONF_DIR}"; fi
 if [ -n "${SPARK_EXTRA_CLASSPATH:-}" ]; then class_path="${class_path}:${SPARK_EXTRA_CLASSPATH}"; fi
 if [ -n "${HADOOP_HOME:-}" ] && [ -z "${SPARK_DIST_CLASSPATH:-}" ]; then
   SPARK_DIST_CLASSPATH="$("${HADOOP_HOME}/bin/hadoop" classpath)"
   export SPARK_DIST_CLASSPATH
 fi
-if [ -n "${HADOOP_CONF_DIR:-}" ]; then class_path="${HADOOP_CONF_DIR}:${class_path}"; fi
 if [ -n "${SPARK_CONF_DIR:-}" ]; then
   class_path="${SPARK_CONF_DIR}:${class_path}"
 elif [ -d "${SPARK_HOME}/conf" ]; then

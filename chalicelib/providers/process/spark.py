@@ -128,9 +128,9 @@ def _executor(env: Mapping[str, str], home: Path) -> list[str]:
     memory = env.get("SPARK_EXECUTOR_MEMORY", "1g")
     parts = [
         env.get("SPARK_CONF_DIR") or str(home / "conf"),
-        env.get("HADOOP_CONF_DIR", ""),
         env.get("SPARK_CLASSPATH", ""),
         str(home / "jars/*"),
+        env.get("HADOOP_CONF_DIR", ""),  # where spark-submit has it for drivers; before the jars no archive would fit
         env.get("SPARK_EXTRA_CLASSPATH", ""),
         env.get("SPARK_DIST_CLASSPATH", ""),
         ".",  # files that Spark fetched into the working directory

@@ -91,7 +91,7 @@ def test_more_class_paths_are_honoured() -> None:
 
     command = spark.main_command(["executor"], {**EXECUTOR_ENV, **more}, HOME)
 
-    assert command[command.index("-cp") + 1] == "/conf:/hadoop:/spark/jars/*:/x/*:/dist/*:."
+    assert command[command.index("-cp") + 1] == "/conf:/spark/jars/*:/hadoop:/x/*:/dist/*:."
 
 
 def test_anything_else_runs_as_it_stands() -> None:
