@@ -73,11 +73,12 @@ class Watch:
     def _live(self) -> Iterator[Frame | None]:
         next_bookmark = self.monotonic() + BOOKMARK_SECONDS
         last_bookmark = self.deadline - LAST_BOOKMARK_SECONDS
+        shown = {(each.key, each.revision) for each in self.initial or ()}  # a list's news may come again
         while True:
             batch = self.storage.events_after(self.prefix, self.revision, limit=BATCH)
             for event in batch.events:
                 frame = self._frame(event)
-                if frame:
+                if frame and (event.key, event.revision) not in shown:
                     yield frame
             self.revision = max(self.revision, batch.revision)
             now = self.monotonic()

@@ -168,7 +168,8 @@ class Storage(Protocol):
     Of keys.NEWS a backend may promise less (DynamoDB does), so that each is one cheap write. Their revisions have an
     order of their own. Neither uid nor owner finds them, and a uid may be used twice. Transactions are all or none
     without them: they are written first. Lists are of now, whatever revision was asked for. A watch hears of each
-    within seconds, as it is by then, but not of its removal.
+    within seconds, as it is by then, but not of its removal. A watch from a list hears again of what was written in the
+    last seconds before it.
     """
 
     def revision(self, prefix: str | None = None) -> int:

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from chalicelib.registry.watch import Watch
 from chalicelib.storage.base import (
     Change,
     KeyExists,
@@ -113,6 +114,19 @@ def test_a_watch_from_a_list_hears_of_all_news(store_factory: StoreFactory, limi
     assert {event.type for event in heard} == {"ADDED"}
     assert [event.revision for event in heard] == sorted(event.revision for event in heard)
     assert watched(storage, store_factory, reached)[0] == []
+
+
+def test_a_watch_does_not_tell_again_of_what_it_began_with(store_factory: StoreFactory) -> None:
+    storage = store_factory.open()
+    storage.create(event_key("listed"), pod("listed"))
+    listed = storage.list(EVENTS)
+    storage.create(event_key("later"), pod("later"))
+    store_factory.clock.advance(2 * LAG_SECONDS)
+
+    over = Watch(storage, EVENTS, listed.revision, deadline=0, initial=listed.items)
+
+    told = [(frame.type, frame.stored.key) for frame in over.frames() if frame]
+    assert told == [("ADDED", event_key("listed")), ("ADDED", event_key("later"))]
 
 
 def test_a_watch_hears_of_a_change_as_one(store_factory: StoreFactory) -> None:
