@@ -6,25 +6,31 @@ jars='@spark_home@/jars'
 logging='@logging_jar@'  # Spark's launcher puts this jar before the others
 conf="${SPARK_CONF_DIR:-@spark_home@/conf}"
 compiler='@compiler@'
+collector='@collector@'  # of a small heap
+is_small=
 archive='@archive@'
 listing='@listing@'  # size, time and name of what the archive was made of
 [ -f "$archive" ] && [ -f "$listing" ] || archive=
 why=      # the archive does not fit this JVM
 is_spark=
-yield_to() {  # what the user says of compilers and archives wins
+yield_to() {  # what the user says of compilers, collectors and archives wins
   case $1 in
-    *-XX:Flags=*|*-XX:VMOptionsFile=*|@*|*' @'*) compiler= archive= ;;  # files of options
+    *-XX:Flags=*|*-XX:VMOptionsFile=*|@*|*' @'*) compiler= collector= archive= ;;  # files of options
     *-XX:*Tier*|*-XX:CompilationMode=*|*-XX:CompileThreshold*|*-Xint*|*-Xcomp*) compiler= ;;
+  esac
+  case $1 in
+    *-XX:*GC*|*-XX:*G1*) collector= ;;
   esac
   case $1 in
     *-Xshare:*|*-XX:*Shared*|*-XX:*Archive*|*-XX:DumpLoadedClassList=*|*-XX:AOT*) archive= ;;
     *-XX:+UseZGC*|*-XX:-UseCompressed*|*-XX:ObjectAlignmentInBytes=*) why="it has other pointers by $1" ;;
-    -Xmx*[gG]) has_long_pointers "$1" 32 ;;
-    -Xmx*[mM]) has_long_pointers "$1" 32768 ;;
+    -Xmx*[gG]) judge_heap "$1" 32 2 ;;
+    -Xmx*[mM]) judge_heap "$1" 32768 1408 ;;
   esac
 }
-has_long_pointers() {
-  heap="${1#-Xmx}"
+judge_heap() {
+  heap="${1#-Xmx}" is_small=
+  [ "${heap%?}" -ge "$3" ] || is_small=1
   [ "${heap%?}" -lt "$2" ] || why="a heap of 32 GiB and more has other pointers"
 }
 list_jars() {  # the archive's jars in its order, then those that have come since
@@ -85,12 +91,13 @@ for argument do
   esac
   set -- "$@" "$argument"
 done
+[ "$is_small" ] || collector=
 is_short=
 case $program in
   org.apache.spark.launcher.Main) compiler="${compiler:+@quick@}" is_short=1 ;;
 esac
 case ${archive:+archive}${is_spark:+spark}${why:+why}$is_short in
-  archivespark|archivespark1) exec "$java" $compiler "-XX:SharedArchiveFile=$archive" -Xlog:cds=off "$@" ;;
+  archivespark|archivespark1) exec "$java" $compiler $collector "-XX:SharedArchiveFile=$archive" -Xlog:cds=off "$@" ;;
   archivesparkwhy) echo "sparkanywhere: this JVM starts without the archive of Spark's classes: $why" >&2 ;;
 esac
-exec "$java" $compiler "$@"
+exec "$java" $compiler $collector "$@"

@@ -10,8 +10,10 @@ another Java, other jars or other pointers (FileMapInfo::validate_header, JDK 17
 archive that it brings along; so the wrapper looks first, and where the archive does not fit it says why.
 
 Half of the rest goes to C2, the compiler for code that runs long. It is put off until code has run DELAY times as
-often as Java asks for by itself; docs/benchmarks.md has what that saves and costs. Options of the user's own that
-have to do with compilers or archives win: nothing of ours is added then.
+often as Java asks for by itself; docs/benchmarks.md has what that saves and costs. And a small heap is collected
+serially, as Java itself does it in the pod's container on a cluster: with less than 1792 MiB (is_server_class_machine
+in HotSpot's os.cpp), which are a heap of 1408 and Spark's overhead. Options of the user's own that have to do with
+compilers, collectors or archives win: nothing of ours is added then.
 """
 
 from __future__ import annotations
@@ -32,6 +34,7 @@ DELAY = 30
 # Java's own thresholds for C2 (globals.hpp of HotSpot 17 to 25), and those here.
 TIER4 = {"Invocation": 5_000, "MinInvocation": 600, "Compile": 15_000, "BackEdge": 40_000}
 DELAYED_C2 = " ".join(f"-XX:Tier4{name}Threshold={times * DELAY}" for name, times in TIER4.items())
+SERIAL = "-XX:+UseSerialGC"  # of a heap below 1408 MiB
 QUICK = "-XX:TieredStopAtLevel=1"  # for a JVM that lives for half a second
 
 WRAPPER = Path(__file__).with_name("java.sh").read_text(encoding="utf-8")
@@ -117,6 +120,7 @@ def wrapper_text(tree: Path, spark_home: Path, *, java: Path, folder: Path, lack
         "spark_home": spark_home,
         "logging_jar": _logging_jar(tree, spark_home),
         "compiler": DELAYED_C2 if delays else "",
+        "collector": SERIAL if delays else "",
         "quick": QUICK,
         "valued": "|".join(VALUED),
         "archive": folder / ARCHIVE,

@@ -16,6 +16,7 @@ from sparkanywhere.spark.java_wrapper import (
     CLASSES,
     DELAYED_C2,
     QUICK,
+    SERIAL,
     WrappedJava,
     class_path,
     is_current,
@@ -42,7 +43,7 @@ def spark_home(tmp_path: Path) -> Path:
 
 def run(home: Path, *args: str, **environ: str) -> list[str]:
     """Return the arguments that reach the real Java."""
-    return [line for line in all_of(home, *args, **environ) if line not in DELAYED]
+    return [line for line in all_of(home, *args, **environ) if line not in (*DELAYED, SERIAL)]
 
 
 def wrapped(spark_home: Path, tmp_path: Path, *, modules: str = VECTORS) -> Path:
@@ -75,7 +76,7 @@ def test_what_the_program_is_given_is_the_programs(spark_home: Path, tmp_path: P
     given = all_of(home, *options, f"{home}/jars/*", *program)
 
     shared = [f"-XX:SharedArchiveFile={home}/java/classes.jsa", "-Xlog:cds=off"]
-    assert given == [*DELAYED, *shared, *options, class_path(home, home), *program]
+    assert given == [*DELAYED, SERIAL, *shared, *options, class_path(home, home), *program]
     assert all_of(home, "-jar", *program)[-len(program) :] == program
 
 
@@ -115,7 +116,7 @@ def archived(spark_home: Path, tmp_path: Path, *, modules: str = VECTORS) -> Pat
 def spark_jvm(home: Path, *options: str, class_path: str = "", **environ: str) -> tuple[list[str], str]:
     """Start a JVM of Spark's; return the arguments that reach Java, without those of compilers, and what stderr has."""
     ran = started(home, *options, "-cp", class_path or f"{home}/conf:{home}/jars/*", "Main", **environ)
-    return [line for line in ran.stdout.splitlines() if line not in DELAYED], ran.stderr
+    return [line for line in ran.stdout.splitlines() if line not in (*DELAYED, SERIAL)], ran.stderr
 
 
 def test_an_archive_is_used_for_the_jars_in_the_order_that_it_has_them_in(spark_home: Path, tmp_path: Path) -> None:
@@ -236,7 +237,29 @@ def started(home: Path, *args: str, **environ: str) -> subprocess.CompletedProce
 
 
 def test_the_slow_compiler_is_put_off(spark_home: Path, tmp_path: Path) -> None:
-    assert all_of(wrapped(spark_home, tmp_path), "-Xmx1g", "Main") == [*DELAYED, "-Xmx1g", "Main"]
+    assert all_of(wrapped(spark_home, tmp_path), "-Xmx4g", "Main") == [*DELAYED, "-Xmx4g", "Main"]
+
+
+@pytest.mark.parametrize(
+    ("options", "is_serial"),
+    [
+        (["-Xmx1g"], True),
+        (["-Xmx1407m"], True),
+        (["-Xmx1408m"], False),
+        (["-Xmx2g"], False),
+        (["-Xmx512M", "-Xmx8G"], False),
+        (["-Xmx1073741824"], False),
+        ([], False),
+        (["-XX:+UseG1GC", "-Xmx1g"], False),
+        (["-Xmx1g", "-XX:MaxGCPauseMillis=50"], False),
+        (["-Xmx1g", "-XX:G1HeapRegionSize=4m"], False),
+        (["-Xmx1g", "@options"], False),
+    ],
+)
+def test_a_small_heap_is_collected_as_in_a_container_of_its_size(
+    options: list[str], is_serial: bool, spark_home: Path, tmp_path: Path
+) -> None:
+    assert (SERIAL in all_of(wrapped(spark_home, tmp_path), *options, "Main")) == is_serial
 
 
 def test_the_launcher_is_never_worth_the_slow_compiler(spark_home: Path, tmp_path: Path) -> None:
