@@ -1,4 +1,4 @@
-"""`sparkanywhere spark install VERSION` and `sparkanywhere image VERSION`: have a Spark, and an image of it, ready."""
+"""`sparkanywhere spark install VERSION` and `sparkanywhere image TAG`: have a Spark, and an image of it, ready."""
 
 from __future__ import annotations
 
@@ -47,12 +47,15 @@ def installed(version: str) -> Path:
 
 
 @click.command()
-@click.argument("version", default="4.3.0")
+@click.argument("tag", default="4.3.0")
 @click.option("--again", is_flag=True, help="Build it even if it is there.")
 @click.option("--push", "repository", default="", metavar="REPOSITORY", help="Push it there, as for Fargate to ECR.")
-def image(version: str, again: bool, repository: str) -> None:
-    """Build the image sparkanywhere/spark:VERSION in the Docker engine, if it has none."""
-    name = built(version, again=again)
+def image(tag: str, again: bool, repository: str) -> None:
+    """Build the image sparkanywhere/spark:TAG in the Docker engine, if it has none.
+
+    TAG is a version of Spark, such as 4.3.0, or 4.3.0-scala: without Python, for jars.
+    """
+    name = built(tag, again=again)
     with closing(engine(Settings.from_env())) as client:
         echo(describe(client, name))
         if repository:
@@ -72,7 +75,7 @@ def _push(client: Any, name: str, repository: str) -> None:  # Any: a docker.API
         echo(f"It has no SOCI index, by which Fargate starts it sooner: {pushed.no_index}.", err=True)
 
 
-def built(version: str, *, again: bool = False) -> str:
+def built(tag: str, *, again: bool = False) -> str:
     """Return the name of the image, building it if needed, with progress on stderr.
 
     Raises click.ClickException with one sentence.
@@ -81,9 +84,7 @@ def built(version: str, *, again: bool = False) -> str:
     settings = Settings.from_env()
     try:
         with closing(engine(settings)) as client:
-            return ensure_image(
-                client, version, cache=settings.cache_dir(), environ=os.environ, progress=show, again=again
-            )
+            return ensure_image(client, tag, cache=settings.cache_dir(), environ=os.environ, progress=show, again=again)
     except (ImageFailed, ProviderUnavailable) as error:
         raise click.ClickException(str(error)) from error
     finally:
