@@ -7,7 +7,6 @@ import os
 import sys
 from collections import Counter
 from dataclasses import dataclass
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +23,10 @@ from sparkanywhere.client.kubeconfig_file import remove_context
 from sparkanywhere.deployment.aws_errors import sentence
 from sparkanywhere.deployment.login import LoginFailed, default_region, find_endpoint
 from sparkanywhere.deployment.plan import Plan, read_plan
-from sparkanywhere.deployment.project_folder import OFFERED, ProjectFolder, default_folder, known_variables
+from sparkanywhere.deployment.project_folder import OFFERED, ProjectFolder, default_folder
 from sparkanywhere.deployment.terraform import Terraform, ended
+from sparkanywhere.deployment.variables import read_variable
 
-OPTIONS = {"name", "stage", "region"}  # variables that are options here
 PLAN, VARIABLES = "plan.tfplan", f"-var-file={OFFERED}"
 ELSEWHERE = "--name, --stage, --folder and --state-bucket say where it is."
 PROTECTION = "deletion_protection"  # Terraform's, of table and bucket; here the question protects them
@@ -65,7 +64,7 @@ class Deployment:
     def chalice(self, verb: str) -> None:
         """Run a verb of Chalice's on the stage. Raises DeploymentRefused."""
         command = [sys.executable, "-P", "-m", "sparkanywhere.local.chalice_command", verb, "--stage", self.stage]
-        if code := ended(command, self.folder.path):
+        if code := ended(command, self.folder.path, until="Resources deployed:"):
             raise DeploymentRefused(f"chalice {verb} ended with {code}; the same command again goes on from there.")
 
 
@@ -123,7 +122,7 @@ def open_deployment(
     """Return a deployment whose folder is ready for a plan, and say where it is. Raises Failure."""
     terraform = Terraform(folder.terraform)
     before = folder.variables
-    changed = dict(map(_variable, variables))
+    changed = dict(map(read_variable, variables))
     try:
         session = Session()
         where = default_region(session, region or before.get("region", ""))
@@ -202,23 +201,6 @@ def take_down(made: Deployment, *, dry_run: bool, yes: bool) -> None:
     made.terraform.run("destroy", "-input=false", "-auto-approve", VARIABLES, unprotected)
     echo("Left: inactive task definitions, which cost nothing; a key of KMS until its waiting period is over; what")
     echo(f"your jobs wrote elsewhere; and {made.folder.path}, which has nothing of value any more.")
-
-
-def _variable(text: str) -> tuple[str, Any]:  # Any: a list or a map in JSON, as Terraform itself takes them
-    """Return the name and value of KEY=VALUE. Raises DeploymentRefused."""
-    key, is_given, value = text.partition("=")
-    if not is_given:
-        raise DeploymentRefused(f"--var takes KEY=VALUE, not {text}.")
-    if key in OPTIONS:
-        raise DeploymentRefused(f"--var does not take {key}: there is --{key}.")
-    if key not in (known := known_variables()):
-        close = get_close_matches(key, known, n=1)
-        hint = f": did you mean {close[0]}?" if close else f". It has {', '.join(sorted(known - OPTIONS))}."
-        raise DeploymentRefused(f"Terraform has no variable {key}{hint}")
-    try:
-        return key, json.loads(value) if value[:1] in ("[", "{") else value
-    except ValueError as error:
-        raise DeploymentRefused(f"--var {key} is no JSON: {error}.") from error
 
 
 def _refuse_where_tasks_run(made: Deployment, cluster: str) -> None:

@@ -11,6 +11,7 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
@@ -45,9 +46,16 @@ class Endpoint:
 def default_region(session: Session, known: str = "") -> str:
     """Return the region of a deployment: the one that is known, else the profile's, else Terraform's default.
 
-    Raises botocore's BotoCoreError where the profile cannot be used.
+    Raises LoginFailed for one that AWS has not; botocore's BotoCoreError where the profile cannot be used.
     """
-    return known or session.get_config_variable("region") or os.environ.get("AWS_REGION") or FIRST_REGION
+    found = known or session.get_config_variable("region") or os.environ.get("AWS_REGION") or FIRST_REGION
+    partitions = session.get_available_partitions()
+    regions = [name for each in partitions for name in session.get_available_regions("ecs", partition_name=each)]
+    if found not in regions:
+        close = get_close_matches(found, regions, n=1)
+        hint = f": did you mean {close[0]}?" if close else ", or this botocore is older than it."
+        raise LoginFailed(f"AWS has no region {found}{hint}")
+    return str(found)
 
 
 def find_endpoint(deployment: str, region: str) -> Endpoint:

@@ -13,16 +13,16 @@ from chalicelib.private_folder import make_private, write_private
 from sparkanywhere.project import PROJECT
 
 FILES = ("app.py", "requirements.txt", "locks/vendor.txt", ".chalice/policy.json")
-VARIABLE = re.compile(r'^variable "(\w+)"', re.MULTILINE)
+VARIABLE = re.compile(r'^variable "(\w+)".*?^  type += (\S+)$', re.MULTILINE | re.DOTALL)
 OFFERED = "offered.tfvars.json"
 CODE = Path(__file__).resolve().parents[1]
 KEPT = shutil.ignore_patterns(".terraform", "*.tfstate*", "terraform.tfvars*", "__pycache__", "examples", "tests")
 
 
-def known_variables() -> set[str]:
-    """Return the names of the variables that our Terraform files take."""
+def known_variables() -> dict[str, str]:
+    """Return the types of the variables that our Terraform files take, as Terraform writes them, by name."""
     files = (PROJECT / "terraform" / name for name in ("variables.tf", "provider.tf"))
-    return {name for file in files for name in VARIABLE.findall(file.read_text())}
+    return {name: kind for file in files for name, kind in VARIABLE.findall(file.read_text())}
 
 
 def default_folder(environ: Mapping[str, str], deployment: str) -> Path:

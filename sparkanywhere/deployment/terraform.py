@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -64,26 +65,40 @@ class Terraform:
         return text
 
     def run(self, *words: str) -> None:
-        """Run a command that shows what it does, with this terminal."""
-        if code := ended([self._program, *words], self._folder):
+        """Run a command that shows what it does; its outputs are for programs, and not shown."""
+        if code := ended([self._program, *words], self._folder, until="Outputs:"):
             raise TerraformFailed(f"terraform {words[0]} ended with {code}; the same command again goes on from there.")
 
 
-def ended(command: Sequence[str], folder: Path, *, stdout: IO[str] | None = None, stderr: IO[str] | None = None) -> int:
+def ended(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    stdout: IO[str] | None = None,
+    stderr: IO[str] | None = None,
+    until: str = "",
+) -> int:
     """Run a command to its end and return its exit code. Raises Interrupted once it has ended after a Ctrl-C.
 
-    The terminal sends Ctrl-C to the command as well, which then writes down what it has done so far: killed before
-    that, Terraform would forget resources that it has made.
+    What it says goes to `stdout`; or with `until` to ours, up to the line of that text, which begins a list of what it
+    has made. The terminal sends Ctrl-C to the command as well, which then writes down what it has done so far: killed
+    before that, Terraform would forget resources that it has made.
     """
-    process = subprocess.Popen(command, cwd=folder, stdout=stdout, stderr=stderr)
-    is_interrupted = False
-    while True:
-        try:
-            code = process.wait()
-        except KeyboardInterrupt:
-            is_interrupted = True
-        else:
-            break
+    is_interrupted = is_over = False
+    shown = subprocess.PIPE if until else stdout
+    with subprocess.Popen(command, cwd=folder, stdout=shown, stderr=stderr, text=True) as process:
+        while True:
+            try:
+                for line in process.stdout or ():
+                    is_over = is_over or line.strip() == until
+                    if not is_over:
+                        sys.stdout.write(line)
+                        sys.stdout.flush()
+                code = process.wait()
+            except KeyboardInterrupt:
+                is_interrupted = True
+            else:
+                break
     if is_interrupted:
         raise Interrupted(
             "Interrupted; what was done so far is recorded, and the same command again goes on from there."

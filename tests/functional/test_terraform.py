@@ -233,13 +233,13 @@ def test_the_configuration_is_formatted_and_valid(terraform: Terraform) -> None:
 
 
 @pytest.mark.usefixtures("applying")
-def test_wrong_variables_are_refused_and_every_network_is_planned(terraform: Terraform) -> None:
+def test_every_network_is_planned(terraform: Terraform) -> None:
     """By the module's own tests: tests/variables.tftest.hcl."""
     module = terraform.folder / "modules" / "sparkanywhere"
     shutil.copy(terraform.folder / ".terraform.lock.hcl", module)
     alone = Terraform(module, "")
 
-    assert "Success! 10 passed, 0 failed." in alone.run("test", "-no-color")
+    assert "Success! 4 passed, 0 failed." in alone.run("test", "-no-color")
 
 
 @pytest.mark.usefixtures("applying")
@@ -489,7 +489,7 @@ def destroying(terraform: Terraform, applied: Outputs) -> Iterator[Future[str]]:
 
 
 def test_what_may_happen_to_a_living_deployment_is_said_of_every_variable() -> None:
-    assert {*KEPT, *ADDED, *TAKEN, ONLY_FOR_EMULATORS} == known_variables()
+    assert {*KEPT, *ADDED, *TAKEN, ONLY_FOR_EMULATORS} == known_variables().keys()
 
 
 @pytest.mark.usefixtures("destroying")

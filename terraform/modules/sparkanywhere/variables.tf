@@ -39,11 +39,10 @@ variable "vpc_cidr" {
   default     = "10.32.0.0/16"
 
   validation {
-    condition = (
-      can(cidrhost(var.vpc_cidr, 0))
-      && try(tonumber(split("/", var.vpc_cidr)[1]) >= 16 && tonumber(split("/", var.vpc_cidr)[1]) <= 20, false)
+    condition = can(regex("^[0-9.]+/(16|17|18|19|20)$", var.vpc_cidr)) && try(
+      cidrhost(var.vpc_cidr, 0) == split("/", var.vpc_cidr)[0], false
     )
-    error_message = "vpc_cidr takes an IPv4 range from /16, AWS's largest, to /20, whose subnets have 250 addresses each."
+    error_message = "vpc_cidr takes an IPv4 range from /16, AWS's largest, to /20, whose subnets have 250 addresses each, without host bits, such as 10.32.0.0/16."
   }
 }
 
@@ -163,7 +162,7 @@ variable "monthly_budget_usd" {
   }
 
   validation {
-    condition     = var.monthly_budget_usd == 0 || var.budget_mail != ""
+    condition     = var.monthly_budget_usd <= 0 || var.budget_mail != ""
     error_message = "A budget alarm needs budget_mail."
   }
 }

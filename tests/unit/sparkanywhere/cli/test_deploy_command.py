@@ -15,6 +15,7 @@ from sparkanywhere.cli.deploy_command import Deployment, aws
 from sparkanywhere.deployment.login import Endpoint
 from sparkanywhere.deployment.project_folder import known_variables
 from sparkanywhere.deployment.terraform import Terraform
+from sparkanywhere.deployment.variables import KINDS
 from tests.aws_box.wire import Answer, HttpServer
 
 IDENTITY = b"""<GetCallerIdentityResponse xmlns="https://sts.amazonaws.com/doc/2011-06-15/"><GetCallerIdentityResult>
@@ -99,7 +100,14 @@ def test_a_value_that_terraform_refuses_is_told_in_its_one_sentence() -> None:
         ("zzz=1", "Terraform has no variable zzz. It has admin_token, "),
         ("stage=dev", "--var does not take stage: there is --stage."),
         ("network", "--var takes KEY=VALUE, not network."),
-        ("namespaces=[a]", "--var namespaces is no JSON: "),
+        ("namespaces=[a]", 'Error: --var namespaces takes a list in JSON, such as ["a", "b"], not [a].\n'),
+        ("namespaces=a", "--var namespaces takes a list in JSON"),
+        ("namespaces=[1]", "--var namespaces takes a list in JSON"),
+        ("tags=[]", "--var tags takes a map in JSON"),
+        ('reserved_concurrency={"resync": "many"}', "--var reserved_concurrency takes a map of numbers in JSON"),
+        ("monthly_budget_usd=lots", "Error: --var monthly_budget_usd takes a number, not lots.\n"),
+        ("monthly_budget_usd=true", "--var monthly_budget_usd takes a number, not true."),
+        ("alarms=maybe", "--var alarms takes true or false, not maybe."),
     ],
 )
 def test_what_is_no_variable_is_refused_before_anything_is_made(variable: str, why: str, tmp_path: Path) -> None:
@@ -111,7 +119,10 @@ def test_what_is_no_variable_is_refused_before_anything_is_made(variable: str, w
 
 
 def test_every_variable_of_the_root_is_known() -> None:
-    assert {"region", "network", "customer_key"} < known_variables()
+    known = known_variables()
+
+    assert known.items() > {"region": "string", "network": "string", "customer_key": "bool"}.items()
+    assert set(known.values()) == {"string", *KINDS}
 
 
 def test_nothing_is_taken_down_where_nothing_is(tmp_path: Path) -> None:
@@ -164,6 +175,20 @@ def test_a_deployment_with_a_token_ends_with_its_context(tmp_path: Path, monkeyp
     assert made.exit_code == 0, made.output
     assert "no administrator's token" not in made.output
     assert (tmp_path / ".kube" / "config").exists()
+
+
+@pytest.mark.parametrize(
+    ("region", "why"),
+    [
+        ("eu-cntral-1", "Error: AWS has no region eu-cntral-1: did you mean eu-central-1?\n"),
+        ("nowhere", "Error: AWS has no region nowhere, or this botocore is older than it.\n"),
+    ],
+)
+def test_a_region_that_aws_has_not_is_refused_before_anything_is_asked(region: str, why: str, tmp_path: Path) -> None:
+    refused = deploy("--region", region, "--dry-run")
+
+    assert (refused.exit_code, refused.output) == (1, why)
+    assert not (tmp_path / ".local").exists()
 
 
 @pytest.mark.parametrize(("environ", "region"), [({}, "us-east-1"), ({"AWS_REGION": "eu-west-1"}, "eu-west-1")])

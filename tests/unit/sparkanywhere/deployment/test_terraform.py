@@ -75,6 +75,17 @@ def test_a_command_that_fails_raises_its_errors(tmp_path: Path, monkeypatch: pyt
         Terraform(tmp_path).read("init")
 
 
+def test_what_is_made_is_shown_and_the_outputs_are_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    program(tmp_path, "printf 'aws_vpc.this: Creating...\\nApply complete!\\n\\nOutputs:\\n\\nkey_arn = 1\\n'")
+
+    Terraform(tmp_path).run("apply")
+
+    assert capsys.readouterr().out == "aws_vpc.this: Creating...\nApply complete!\n\n"
+
+
 def test_ctrl_c_waits_for_the_command_which_has_heard_it_too(tmp_path: Path) -> None:
     """Killed, Terraform would forget what it has made."""
 
