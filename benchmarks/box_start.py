@@ -2,7 +2,8 @@
 
 The control plane is a version's own package; ECS, its events and its tasks are the box's, with the seconds that
 docs/aws.md has of a real task: 12 until it has a place, 14 for the image, 20 until it runs. The schedule runs each
-minute, as on AWS. The driver asks for its executors' tasks to start with it, where the version knows how.
+minute, as on AWS. The driver asks for its executors' tasks to start with it, where the version knows how; warm ones are
+there before it.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks.versions import RUN_SECONDS, Version
 from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.providers.fargate.payload import FETCHER
+from chalicelib.resources.pods.marks import WARM
 from sparkanywhere.client.kube_client import Access, KubeClient
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
@@ -32,6 +35,7 @@ PACKAGE = (
     "import sys; from pathlib import Path; from tests.aws_box.package import make_package as m; m(Path(sys.argv[1]))"
 )
 PARK, PARKED = "spark.kubernetes.driver.annotation.sparkanywhere.io/park", "-parked-"
+WARMED = f"spark.kubernetes.driver.annotation.{WARM}"
 PI = "org.apache.spark.examples.SparkPi"
 
 
@@ -44,7 +48,7 @@ class BoxStart:
     executors_asked: float  # the last of them
     executors_run: float
     registered: float  # all of them
-    executors_wanted: float  # the POST of the last executor's pod, in whole seconds
+    executors_wanted: float  # the POST of the last executor's pod
 
 
 def package_of(version: Version, folder: Path) -> Package:
@@ -54,8 +58,10 @@ def package_of(version: Version, folder: Path) -> Package:
     return Package(folder / "deployment.zip", folder / "task", json.loads((folder / "sam.json").read_text()))
 
 
-def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool = True) -> BoxStart:
-    """Run a job in a box of its own; return when what of its start came.
+def measure(
+    package: Package, folder: Path, *, image: str, jar: str, parks: bool = True, is_warm: bool = False
+) -> BoxStart:
+    """Run a job in a box of its own; return when what of its start came, below 0 what a warm task had before.
 
     `parks` says whether executors' tasks start with the driver.
     """
@@ -72,11 +78,13 @@ def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool
             conf={PARK: str(parks).lower()},
         )
         box.client.get(PODS)  # the functions are warm, as those of a place that is used
+        if is_warm:
+            waiting = replace(spec, name="warm", conf={WARMED: "10m"})
+            submit(KubeClient(Access(box.url, token=TOKEN)), waiting, suffix=new_suffix())
+            until(lambda: _waiting(box) > EXECUTORS, "tasks that wait", seconds=RUN_SECONDS)
         began = time.time()
         submit(KubeClient(Access(box.url, token=TOKEN)), spec, suffix=new_suffix())
         until(lambda: len(_registrations(box)) >= EXECUTORS, "executors to register", seconds=RUN_SECONDS)
-        pods = box.client.get(f"{PODS}?labelSelector=spark-role%3Dexecutor")["items"]
-        wanted = [find_time(each["metadata"]["creationTimestamp"]) for each in pods]
         every = [each.document for each in box.tasks("-driver")]
         driver = next(each for each in every if PARKED not in str(each["tags"]))
         executors = [each for each in every if PARKED in str(each["tags"])]
@@ -87,12 +95,25 @@ def measure(package: Package, folder: Path, *, image: str, jar: str, parks: bool
             sorted(each["createdAt"] for each in executors)[EXECUTORS - 1] - began,
             sorted(each["startedAt"] for each in executors if "startedAt" in each)[EXECUTORS - 1] - began,
             sorted(_registrations(box))[EXECUTORS - 1] - began,
-            max(each.timestamp() for each in wanted if each) - began,
+            max(_posts(folder / "lambda.log")) - began,
         )
     finally:
         box.client.call("DELETE", PODS)
         box.wait_until_quiet()
         box.close()
+
+
+def _waiting(box: AwsBox) -> int:
+    """Return how many tasks ask what they are for."""
+    return sum(each.endswith(f"-{FETCHER}") for each in box.fargate.running())
+
+
+def _posts(log: Path) -> list[float]:
+    """Return when executors' pods were asked for, in seconds since 1970, by the control plane's audit log."""
+    lines = [line[line.index("{") :] for line in log.read_text().splitlines() if '"audit.k8s.io/v1"' in line]
+    events = [json.loads(line) for line in lines if '"verb":"create"' in line and '"resource":"pods"' in line]
+    named = [(each["objectRef"].get("name", ""), find_time(each["requestReceivedTimestamp"])) for each in events]
+    return [at.timestamp() for name, at in named if "-exec-" in name and at]
 
 
 def _registrations(box: AwsBox) -> list[float]:

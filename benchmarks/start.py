@@ -1,8 +1,8 @@
 """From nothing to a result, in phases: this version beside the one before it, by turns in one run.
 
-`BEFORE=commit` names that version. `PARTS=process,docker,connect,box` says which parts: without it the first and the
-third, which take three minutes of an idle machine; all take a quarter of an hour. `ROUNDS=n` of the first two. Spark's
-own local mode is the same job without any of us.
+`BEFORE=commit` names that version. `PARTS=process,docker,connect` says which parts: without it the first and the third,
+which take three minutes of an idle machine. `ROUNDS=n` of the first two. Spark's own local mode is the same job without
+any of us. AWS in a box is `make bench BENCH=parked`.
 """
 
 from __future__ import annotations
@@ -11,24 +11,20 @@ import os
 import re
 import statistics
 import subprocess
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
-from benchmarks.box_start import BoxStart, measure, package_of
 from benchmarks.connect_query import ask
 from benchmarks.pi import PHASE_ROW, SLICES, SPARK
 from benchmarks.versions import RUN_SECONDS, Version, versions
 from sparkanywhere.spark.java_wrapper import WrappedJava
 from sparkanywhere.spark.spark_distribution import example_jar
-from sparkanywhere.spark.spark_submit import IMAGE_HOME, SPARK_PI
+from sparkanywhere.spark.spark_submit import SPARK_PI
 
 ROUNDS = 3
 USUAL_PARTS = "process,connect"
-BOX_ROUNDS = 1  # of 2 to 4 minutes each
 LOCAL_GOAL = 1.6  # make pi over local mode
 
 Seconds = dict[str, list[float]]  # by phase, one of each run
@@ -134,41 +130,10 @@ def by_connect(all_versions: Sequence[Version]) -> list[Kind]:
     return [kind]
 
 
-def in_the_box(all_versions: Sequence[Version]) -> list[Kind]:
-    """Measure AWS in a box."""
-    kind = Kind(
-        "AWS in a box, a task takes 47 s, `sparkanywhere.io/park`: POST of the driver to 2 executors registered", 60.0
-    )
-    with images(all_versions) as names, tempfile.TemporaryDirectory() as name:
-        for number in range(BOX_ROUNDS):
-            for version in all_versions:
-                folder = Path(name) / f"{version.name}-{number}"
-                folder.mkdir()
-                package = package_of(version, folder / "package")
-                jar = example_jar(version.cache / "spark" / SPARK, SPARK)
-                found = measure(
-                    package, folder, image=names[version.name], jar=f"local://{IMAGE_HOME}/examples/jars/{jar.name}"
-                )
-                kind.add(version, box_phases(found))
-    return [kind]
-
-
-def box_phases(found: BoxStart) -> dict[str, float]:
-    """Return when what had come, all of it first."""
-    return {
-        "all": found.registered,
-        "RunTask of the driver, after": found.driver_asked,
-        "driver RUNNING, after": found.driver_runs,
-        "RunTask of the last executor, after": found.executors_asked,
-        "executors RUNNING, after": found.executors_run,
-    }
-
-
 PARTS: dict[str, Callable[[Sequence[Version]], list[Kind]]] = {
     "process": by_process,
     "docker": by_docker,
     "connect": by_connect,
-    "box": in_the_box,
 }
 
 
