@@ -157,11 +157,11 @@ class _Fetch:
     def _rest(self, jar: Jar, file: IO[bytes]) -> None:
         """Write what is missing of a jar, as far as it comes. Raises what urllib raises."""
         headers = {"User-Agent": "sparkanywhere", "Accept-Encoding": "identity"}
-        if self._repository.authorization:
-            headers["Authorization"] = self._repository.authorization
         if file.tell():
             headers["Range"] = f"bytes={file.tell()}-"
         request = Request(self._repository.url_of(jar.coordinate), headers=headers)
+        if self._repository.authorization:
+            request.add_unredirected_header("Authorization", self._repository.authorization)  # for no other host
         with urlopen(request, timeout=SILENCE_SECONDS) as answer:
             self._has_answered = True
             if answer.status != PARTIAL:

@@ -17,11 +17,13 @@ from xml.etree import ElementTree
 from packageurl.contrib.purl2url import get_download_url
 
 from chalicelib.config import PREFIX
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.jars.coordinate import Coordinate
 
 MIRROR = f"{PREFIX}MAVEN_MIRROR"
 SPARKS_OWN = "DEFAULT_ARTIFACT_REPOSITORY"
-EVERYTHING = ("*", "external:*", "external:http:*", "central")
+EVERYTHING = ("*", "external:*", "central")
+SCHEMES = ("http", "https", "file")
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +49,10 @@ class Repository:
 
 
 def find_repository(environ: Mapping[str, str], *, home: Path) -> Repository:
-    """Return where this user's jars come from; `home` is the folder that has .m2/settings.xml."""
+    """Return where this user's jars come from; `home` is the folder that has .m2/settings.xml.
+
+    Raises Failure for what is no URL.
+    """
     for name in (MIRROR, SPARKS_OWN):
         if url := environ.get(name, "").strip():
             return _with_login(url, name)
@@ -57,6 +62,8 @@ def find_repository(environ: Mapping[str, str], *, home: Path) -> Repository:
 
 def _with_login(url: str, chosen_by: str, user: str = "", password: str = "") -> Repository:
     parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        raise Failure(f"{url!r} of {chosen_by} is no URL of a Maven repository: write it like https://host/maven2.")
     user, password = unquote(parts.username or "") or user, unquote(parts.password or "") or password
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user else ""

@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from sparkanywhere.jars.coordinate import parse
 from sparkanywhere.jars.table import Jar
 
-CUT, RANGES = "cut", "ranges"
+CUT, ELSEWHERE = "cut", "elsewhere"
 
 
 class MavenServer(ThreadingHTTPServer):
@@ -36,7 +36,7 @@ class MavenServer(ThreadingHTTPServer):
         return Jar(parsed, hashlib.sha256(told).hexdigest(), len(told))
 
     def go_wrong(self, jar: Jar, *faults: int | str) -> None:
-        """Answer the next requests for a jar with these codes, or cut them off half-way."""
+        """Answer the next requests for a jar with these codes, cut them off half-way, or send them to another host."""
         self.faults[f"/maven2/{jar.coordinate.path}"] = list(faults)
 
 
@@ -51,6 +51,11 @@ class _Handler(BaseHTTPRequestHandler):
             server.together.wait()
         faults = server.faults.get(self.path) or []
         fault = faults.pop(0) if faults else ""
+        if fault == ELSEWHERE:
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{server.server_port}{self.path}")
+            self.end_headers()
+            return
         content = server.contents.get(self.path)
         if isinstance(fault, int) or content is None:
             self.send_error(fault if isinstance(fault, int) else 404)

@@ -15,7 +15,7 @@ from sparkanywhere.jars.jar_cache import TRIES, JarsFailed, cached, ensure_jars,
 from sparkanywhere.jars.repository import Repository, find_repository
 from sparkanywhere.jars.table import Jar
 from sparkanywhere.spark.progress import Step
-from tests.unit.sparkanywhere.jars.maven_server import CUT, MavenServer, maven_server
+from tests.unit.sparkanywhere.jars.maven_server import CUT, ELSEWHERE, MavenServer, maven_server
 
 CONTENT = bytes(range(256)) * 400
 
@@ -217,6 +217,26 @@ def test_a_mirror_with_a_login_gets_it_and_no_message_shows_it(server: MavenServ
     assert server.asked[0][2] == "Basic bWU6cEBzcw=="
     assert str(repository) == f"{server.url} (SPARKANYWHERE_MAVEN_MIRROR)"
     assert "bWU6" not in repr(repository)
+
+
+def test_a_login_goes_to_no_other_host(server: MavenServer, tmp_path: Path) -> None:
+    jar = server.add("org.a:b:1", CONTENT)
+    server.go_wrong(jar, ELSEWHERE)
+    url = server.url.replace("://", "://me:secret@")
+
+    ensure_jars([jar], cache=tmp_path, repository=find_repository({"SPARKANYWHERE_MAVEN_MIRROR": url}, home=tmp_path))
+
+    assert [bool(asked[2]) for asked in server.asked] == [True, False]
+
+
+def test_a_folder_may_be_the_repository(tmp_path: Path, server: MavenServer) -> None:
+    jar, mirror = server.add("org.a:b:1", CONTENT), tmp_path / "mirror"
+    (mirror / jar.coordinate.path).parent.mkdir(parents=True)
+    (mirror / jar.coordinate.path).write_bytes(CONTENT)
+
+    (path,) = ensure_jars([jar], cache=tmp_path, repository=Repository(mirror.as_uri(), "a test"))
+
+    assert path.read_bytes() == CONTENT
 
 
 def test_readers_of_the_cache_may_be_others(server: MavenServer, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from sparkanywhere.client.failure import Failure
 from sparkanywhere.jars.coordinate import parse
 from sparkanywhere.jars.repository import Repository, find_repository
 
@@ -40,7 +41,7 @@ def test_mavens_own_mirror_of_central_is_taken(tmp_path: Path, of: str, namespac
     assert str(tmp_path) in str(found)
 
 
-@pytest.mark.parametrize("of", ["other", "*,!central", ""])
+@pytest.mark.parametrize("of", ["other", "*,!central", "", "external:http:*"])
 def test_a_mirror_of_something_else_is_not(tmp_path: Path, of: str) -> None:
     assert find_repository({}, home=with_settings(tmp_path, mirror(of))) == Repository()
 
@@ -58,6 +59,12 @@ def test_a_settings_file_that_cannot_be_read_is_passed_over(tmp_path: Path) -> N
     home = with_settings(tmp_path, "<broken>")
 
     assert find_repository({}, home=home) == Repository()
+
+
+@pytest.mark.parametrize("url", ["maven.example/maven2", "ftp://maven.example", "s3://bucket"])
+def test_what_is_no_url_of_a_repository_is_refused_by_its_variable(tmp_path: Path, url: str) -> None:
+    with pytest.raises(Failure, match="of SPARKANYWHERE_MAVEN_MIRROR is no URL of a Maven repository"):
+        find_repository({"SPARKANYWHERE_MAVEN_MIRROR": url}, home=tmp_path)
 
 
 def test_our_variable_wins_over_sparks_and_that_over_mavens(tmp_path: Path) -> None:
