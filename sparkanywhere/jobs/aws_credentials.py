@@ -48,7 +48,8 @@ def with_credentials(
         return spec, []
     files, profile = _files()
     if not files:
-        say("There are no AWS credentials here to go along (`aws configure` makes them): only public data can be read.")
+        if not profile:
+            say("There are no AWS credentials here that could go along: `aws configure` makes them.")
         return spec, []
     say(f"Your AWS credentials ({profile}) go along, in a Secret that is deleted with the job")
     entries = {key: base64.b64encode(text.encode()).decode() for key, text in files.items()}
@@ -79,8 +80,10 @@ def _files() -> tuple[dict[str, str], str]:
     try:
         session = boto3.Session()
         found = session.get_credentials()
-        if found is None or found.method in OF_THE_MACHINE:
+        if found is None:
             return {}, ""
+        if found.method in OF_THE_MACHINE:
+            return {}, "the machine's role"
         frozen = found.get_frozen_credentials()
     except (BotoCoreError, ClientError) as error:
         raise FileFailed(

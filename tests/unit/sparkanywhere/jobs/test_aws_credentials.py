@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import Credentials
 
 from sparkanywhere.jobs.aws_credentials import with_credentials
 from sparkanywhere.jobs.job_files import FileFailed
@@ -117,9 +118,7 @@ def test_a_control_plane_elsewhere_is_told_nothing(kube: InProcessClient) -> Non
     assert given(kube)[1:] == ({}, [])
 
 
-def test_without_any_it_is_said_that_only_public_data_can_be_read(
-    kube: InProcessClient, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_any_it_is_said_what_makes_them(kube: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
     kube.add_node("process")
     monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "nowhere")
@@ -128,7 +127,15 @@ def test_without_any_it_is_said_that_only_public_data_can_be_read(
     _, texts, said = given(kube)
 
     assert texts == {}
-    assert "only public data" in said[0]
+    assert said == ["There are no AWS credentials here that could go along: `aws configure` makes them."]
+
+
+def test_the_role_of_the_machine_is_left_to_its_pods(kube: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    kube.add_node("docker")
+    role = Credentials("AKROLE", "secret", method="iam-role")
+    monkeypatch.setattr("boto3.Session.get_credentials", lambda _session: role)
+
+    assert given(kube)[1:] == ({}, [])
 
 
 @pytest.mark.parametrize("name", ["gone", "nosuch"])
