@@ -8,6 +8,7 @@ a pod that is not Pending any more.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from math import ceil
@@ -29,6 +30,7 @@ from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import parse_key
 
 PATH = "/sparkanywhere/v1/tasks/{uid}/payload"
+UID = re.compile("[0-9a-f-]{36}")
 NOT_THE_TASK = "its files, environment and arguments are for its own task"
 
 
@@ -66,8 +68,11 @@ class TaskPayloads:
     def wait(self, uid: str) -> str:
         """Tell a task that was started early: `wait SECONDS` at most, or `go` and fetch its payload, or `end`.
 
-        Asked for without a proof: of every other uid it says `end`. May be repeated.
+        Asked for without a proof, which does no harm: of every other uid it says `end`, and nothing is changed. May be
+        repeated.
         """
+        if not UID.fullmatch(uid):
+            return "end"
         own = self._stored(uid)
         pod = own or self._stored(self._bound_to(uid))
         if not is_parked(pod):

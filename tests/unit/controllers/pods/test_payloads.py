@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import uuid
+from typing import cast
+
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.pods.payloads import PayloadRequests, TaskPayloads
 from chalicelib.providers.base import ProviderUnavailable, Task
-from chalicelib.storage.base import guaranteed_update
+from chalicelib.storage.base import Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
@@ -168,6 +171,52 @@ def test_of_what_was_not_started_early_it_says_nothing() -> None:
     task = WaitingTask()
 
     assert task.wait(task.w.pod()["metadata"]["uid"]) == task.wait("no-such-uid") == "end"
+
+
+class ReadOnly:
+    """A store that notes each use, and has nothing but the two reads of one object."""
+
+    def __init__(self, storage: Storage) -> None:
+        self._storage = storage
+        self.reads = 0
+
+    def get_by_uid(self, uid: str) -> StoredObject:
+        self.reads += 1
+        return self._storage.get_by_uid(uid)
+
+    def get(self, key: str) -> StoredObject:
+        self.reads += 1
+        return self._storage.get(key)
+
+
+def test_to_ask_without_a_proof_how_long_to_wait_does_no_harm() -> None:
+    """Whoever knows the uid of a task that waits, which is random, learns how long it still may, and changes nothing.
+
+    A guess costs two reads, and what can be no uid none: less than the gateway's own fee for the request.
+    """
+    task = WaitingTask()
+    node = task.w.plane.stored.node
+    storage = ReadOnly(task.w.storage)
+    payloads = TaskPayloads(
+        cast(Storage, storage),  # it raises AttributeError for whatever else would be asked
+        node=node,
+        provider=task.voucher,
+        identify=identify,
+        render=lambda _: "payload",
+        clock=task.w.clock,
+    )
+    uids = [task.uid, task.w.pod()["metadata"]["uid"], str(uuid.uuid4()), "*", "", "x" * 5_000, f"{task.uid}/.."]
+
+    told, reads = [], []
+    for uid in uids:
+        before = storage.reads
+        told.append(payloads.wait(uid))
+        reads.append(storage.reads - before)
+
+    assert told == ["wait 180", *["end"] * 6]
+    assert max(reads[:3]) <= 3
+    assert reads[3:] == [0] * 4
+    assert task.voucher.asked == []  # nor is anybody else troubled
 
 
 @pytest.mark.parametrize("phase", ["Running", "Succeeded", "Failed"])
