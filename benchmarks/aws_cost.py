@@ -120,7 +120,7 @@ class Site:
         self._launching = 0.0
         self._lock = threading.Lock()
         launch = self.deployment.launch
-        launch.invoke = self._timed(launch.invoke)  # type: ignore[method-assign]
+        launch.invoke_queued = self._timed(launch.invoke_queued)  # type: ignore[method-assign]
 
     def _timed(self, invoke: Callable[[Any], bytes]) -> Callable[[Any], bytes]:
         def timed(event: Any) -> bytes:
@@ -138,7 +138,8 @@ class Site:
         functions, units = self.deployment.functions, self._units.read()
         others = [each for each in functions if each is not self.deployment.launch]
         processor = sum(cpu_seconds(pid) for each in others for pid in each.pids)
-        waits = sum(units.requests.values()) * REQUEST_SECONDS + sum(self.ecs.calls.values()) * RUN_TASK_SECONDS
+        asked = sum(self.ecs.calls.values()) - self.ecs.calls["RunTask"]  # which the launch function's seconds have
+        waits = sum(units.requests.values()) * REQUEST_SECONDS + asked * RUN_TASK_SECONDS
         seconds = processor * FULL_MB / 1024 / self._gb["app"] + waits
         return Counts(
             gateway=len(self.deployment.gateway.requests),
