@@ -17,7 +17,7 @@ from sparkanywhere.project import PROJECT
 from sparkanywhere.python_packages import PackagesFailed, Runtime, as_lines, ensure_packages, spark_needs
 from sparkanywhere.spark.base_image import PYTHON, WGET, ImageFailed, ensure_base, has_image
 from sparkanywhere.spark.build_context import pieces
-from sparkanywhere.spark.java_wrapper import CLASSES, DELAYED_C2, WRAPPER, class_path, wrapper_text
+from sparkanywhere.spark.java_wrapper import CLASSES, class_path, wrapper_text
 from sparkanywhere.spark.progress import Progress, Step
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -52,7 +52,7 @@ class Kind:
     def labels(self) -> dict[str, str]:
         """Return what its image is labelled with."""
         parts = [(FOLDER / name).read_bytes() for name in OWN_FILES]
-        parts += [(WRAPPER + DELAYED_C2).encode(), CLASSES.read_bytes()]
+        parts += [_wrapper(FOLDER).encode(), CLASSES.read_bytes()]
         return {
             TITLE_LABEL: TITLE,
             PACKAGES_LABEL: as_lines(spark_needs(self.version)) if self.has_python else "",
@@ -112,9 +112,7 @@ def build(
 
     with tempfile.TemporaryDirectory(prefix="sparkanywhere-") as scratch:
         wrapper = Path(scratch, "java")
-        java, folder = IMAGE_JAVA / "real" / "bin" / "java", IMAGE_JAVA / "openjdk"
-        text = wrapper_text(home, IMAGE_HOME, java=java, folder=folder, lacks_vectors=False, delays=True)
-        wrapper.write_text(text)
+        wrapper.write_text(_wrapper(home))
         wrapper.chmod(0o755)
         empty = Path(scratch, "empty")
         empty.mkdir()
@@ -140,6 +138,12 @@ def build(
                     progress(Step(f"Building {name}: {step.partition(' : ')[0].lower()}"))
         except APIError as error:
             raise ImageFailed(f"The engine could not build {name}: {error.explanation or error}") from error
+
+
+def _wrapper(home: Path) -> str:
+    """Return the text of the image's `java` for the Spark in `home`."""
+    java, folder = IMAGE_JAVA / "real" / "bin" / "java", IMAGE_JAVA / "openjdk"
+    return wrapper_text(home, IMAGE_HOME, java=java, folder=folder, lacks_vectors=False, delays=True)
 
 
 def context_files(home: Path, packages: Path | None) -> dict[str, Path]:
