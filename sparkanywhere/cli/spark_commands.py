@@ -12,11 +12,10 @@ import click
 from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.aws.image_push import push
-from sparkanywhere.cli.terminal import echo
+from sparkanywhere.cli.terminal import echo, preparing
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import ImageFailed
 from sparkanywhere.spark.image import describe, ensure_image
-from sparkanywhere.spark.progress import StepPrinter
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
 
@@ -37,13 +36,11 @@ def installed(version: str) -> Path:
 
     Raises click.ClickException with one sentence.
     """
-    show = StepPrinter()
     try:
-        return ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ, progress=show)
+        with preparing() as show:
+            return ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ, progress=show)
     except SparkUnavailable as error:
         raise click.ClickException(str(error)) from error
-    finally:
-        show.close()
 
 
 @click.command()
@@ -63,13 +60,11 @@ def image(tag: str, again: bool, repository: str) -> None:
 
 
 def _push(client: Any, name: str, repository: str) -> None:  # Any: a docker.APIClient
-    show = StepPrinter()
     try:
-        pushed = push(client, name, repository, show)
+        with preparing() as show:
+            pushed = push(client, name, repository, show)
     except ImageFailed as error:
         raise click.ClickException(str(error)) from error
-    finally:
-        show.close()
     echo(f"Pushed {pushed.name}{'' if pushed.no_index else ' with a SOCI index'}.")
     if pushed.no_index:
         echo(f"It has no SOCI index, by which Fargate starts it sooner: {pushed.no_index}.", err=True)
@@ -80,12 +75,9 @@ def built(tag: str, *, again: bool = False) -> str:
 
     Raises click.ClickException with one sentence.
     """
-    show = StepPrinter()
     settings = Settings.from_env()
     try:
-        with closing(engine(settings)) as client:
+        with preparing() as show, closing(engine(settings)) as client:
             return ensure_image(client, tag, cache=settings.cache_dir(), environ=os.environ, progress=show, again=again)
     except (ImageFailed, ProviderUnavailable) as error:
         raise click.ClickException(str(error)) from error
-    finally:
-        show.close()

@@ -35,6 +35,7 @@ class StepPrinter:
         self._stream = stream
         self._clock = clock
         self._redraws = stream.isatty()
+        self.has_shown = False
         self._name = self._text = ""
         self._drawn_at = 0.0
 
@@ -48,6 +49,7 @@ class StepPrinter:
         if self._redraws and self._name not in ("", step.name):
             self._stream.write("\n")
         self._name, self._text, self._drawn_at = step.name, text, now
+        self.has_shown = True
         self._stream.write(f"\r\x1b[K{text}" if self._redraws else f"{text}\n")
         self._stream.flush()
 
