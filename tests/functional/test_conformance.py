@@ -13,7 +13,9 @@ SUITE = find_suite(os.environ)
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(SUITE is None, reason="the recordings are not on this machine")
+@pytest.mark.skipif(
+    SUITE is None, reason="the recordings are not on this machine: docs/conformance.md says why a clone has none"
+)
 def test_as_many_answers_as_promised_are_those_of_a_real_server(tmp_path: Path) -> None:
     assert SUITE is not None
 
