@@ -142,8 +142,14 @@ def test_a_warm_task_runs_the_next_jobs_driver(box: AwsBox) -> None:
     client = KubeClient(Access(box.url, TOKEN))
     program, warm = "local:///job.py", "spark.kubernetes.driver.annotation.sparkanywhere.io/warm"
     submit(client, JobSpec(application=program, image="busybox:latest", name="warm", conf={warm: "5m"}), suffix="0a")
-    until(lambda: len(box.tasks("warm-0a-driver")) == 3, "a driver's and two executors' tasks", seconds=POD_SECONDS)
-    (waiting,) = [each for each in box.tasks("warm-0a-driver") if "-parked-" not in str(each.document["tags"])]
+    names = ("warm-0a-driver", "warm-0a-driver-parked-1", "warm-0a-driver-parked-2")
+
+    def have_tasks() -> bool:
+        pods = {each["metadata"]["name"]: each["metadata"]["annotations"] for each in box.client.get(PODS)["items"]}
+        return all("sparkanywhere.io/task" in pods.get(name, {}) for name in names)
+
+    until(have_tasks, "a driver and two executors to have tasks", seconds=POD_SECONDS)
+    waiting = box.task_of(box.client.get(f"{PODS}/{names[0]}"))
     conf = {"spark.kubernetes.driver.annotation.sparkanywhere.io/park": "false"}
     made = build(JobSpec(application=program, image="busybox:latest", conf=conf), suffix="0b", user="ana")
     made.driver["spec"]["containers"][0]["command"] = ["sh", "-c", "echo runs as $SPARK_APPLICATION_ID"]
