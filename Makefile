@@ -75,7 +75,7 @@ test-clients: $(DEV) ## Run third-party clients against us: kr8s, kopf, helm, Ai
 	@$(BIN)/python -m tools.clients$(if $(QUICK), --quick)
 	@$(PYTEST) -m "clients$(if $(QUICK), and not slow)" --durations 15
 
-test-dynoxide: $(DEV) ## Run the storage contract and its races on dynoxide, a DynamoDB by others; the first time cargo builds it, in minutes
+test-dynoxide: $(DEV) ## Run the storage contract, races and crashes on dynoxide, a DynamoDB by others, which cargo builds once, in minutes
 	@if command -v cargo >/dev/null || test -x $(DYNOXIDE)/bin/dynoxide; then \
 	  $(MAKE) --no-print-directory $(DYNOXIDE)/bin/dynoxide && $(PYTEST) -m dynoxide --durations 15; \
 	else echo "dynoxide was left out: there is no cargo to build it"; fi

@@ -1,6 +1,7 @@
 """dynoxide: a DynamoDB by others, which a public conformance suite holds against the service itself.
 
-`make test-dynoxide` builds it (dynoxide-rs 3.2 of crates.io, MIT or Apache-2.0) and runs the contract on it, races too.
+`make test-dynoxide` builds it (dynoxide-rs 3.2 of crates.io, MIT or Apache-2.0) and runs the contract on it,
+races and walks over crashes too.
 
 What it answers otherwise than our fake (fake_dynamodb.py) or moto 5, and whom the documentation bears out; "refused"
 is a ValidationException:
