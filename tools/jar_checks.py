@@ -26,7 +26,7 @@ def expect(what: str, seen: object, wanted: object) -> None:
 
 def merge(spark: Any, table: str) -> None:
     """Merge changed and new rows into a table by SQL."""
-    spark.createDataFrame([(2, "z"), (3, "w")], ["a", "b"]).createOrReplaceTempView("news")
+    spark.createDataFrame([(2, "z"), (3, "w")], "a INT, b STRING").createOrReplaceTempView("news")
     spark.sql(
         f"MERGE INTO {table} t USING news n ON t.a = n.a"
         " WHEN MATCHED THEN UPDATE SET t.b = n.b WHEN NOT MATCHED THEN INSERT *"
@@ -148,7 +148,9 @@ def main() -> None:
         try:
             said = CHECKS[name](spark, place)
         except Exception as error:  # whatever a jar throws is the finding
-            failed, said = True, f"fails: {str(error).splitlines()[0][:200]}"
+            lines = str(error).splitlines()  # py4j's first one says nothing
+            why = next((line for line in lines if "Exception" in line or "Error" in line), lines[0])
+            failed, said = True, f"fails: {why[:200]}"
         print(f"set {name} {said}", flush=True)
     spark.stop()
     sys.exit(failed)

@@ -93,7 +93,7 @@ class JarTable:
         return [self.sums[each] for each in dict.fromkeys(itertools.chain(*(row.coordinates for row in rows)))]
 
     def conf(self, names: Iterable[str], spark: str) -> dict[str, str]:
-        """Return the settings of these sets for a Spark, extensions joined."""
+        """Return the settings of these sets for a Spark, extensions joined in the order of the table."""
         found: dict[str, str] = {}
         for row in self._rows(names, spark):
             found = joined(found, row.conf)
@@ -104,7 +104,8 @@ class JarTable:
         return any(self.sets[name].uses_aws for name in names)
 
     def _rows(self, names: Iterable[str], spark: str) -> list[Row]:
-        return [self.sets[name].rows[minor_of(spark)] for name in names]
+        wanted = set(names)
+        return [each.rows[minor_of(spark)] for each in self.sets.values() if each.name in wanted]
 
     def _builds(self, names: Iterable[str]) -> str:
         return ", ".join(f"{name} is for {_either(self.sets[name].rows)}" for name in names)

@@ -119,14 +119,15 @@ def test_what_does_not_go_together_is_refused(names: list[str], spark: str, sent
 
 
 def test_an_unknown_set_is_refused_by_the_list_of_all() -> None:
-    assert TABLE.problem(["icberg"], "4.1.4").startswith("--with icberg is unknown: there are s3, gcs, azure, iceberg,")
+    assert TABLE.problem(["icberg"], "4.1.4").startswith("--with icberg is unknown: there are s3, gcs, azure, delta,")
 
 
-def test_extensions_of_sets_are_joined() -> None:
-    conf = TABLE.conf(["iceberg", "delta"], "4.1.4")
+@pytest.mark.parametrize("names", [["iceberg", "delta"], ["delta", "iceberg"]])
+def test_extensions_of_sets_are_joined_those_of_delta_first(names: list[str]) -> None:
+    conf = TABLE.conf(names, "3.5.9")
 
     assert conf[EXTENSIONS] == (
-        "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions,io.delta.sql.DeltaSparkSessionExtension"
+        "io.delta.sql.DeltaSparkSessionExtension,org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
     )
 
 

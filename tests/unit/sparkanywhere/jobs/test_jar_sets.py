@@ -147,7 +147,7 @@ def test_run_says_what_it_cannot_fetch_before_anything_starts(tmp_path: Path) ->
     first, *_, last = ran.stderr.splitlines()
     assert ran.exit_code == 1
     assert first == "Spark 4.1.4 with postgres, iceberg, the newest that has builds of them"
-    assert last.startswith("Error: org.postgresql:postgresql:")
+    assert last.startswith("Error: org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:")
     assert "(SPARKANYWHERE_MAVEN_MIRROR)" in last
 
 
