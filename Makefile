@@ -59,7 +59,7 @@ check: $(DEV) ## Format, lint, types, layers and unit tests, in under a minute
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
-	@$(PYTEST) -q tests/unit -m "not slow"
+	@$(PYTEST) -q tests/unit -m "not slow and not dynoxide"
 
 fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff check --quiet --fix .
