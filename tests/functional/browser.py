@@ -6,7 +6,7 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from selenium import webdriver
 from selenium.common.exceptions import StaleElementReferenceException
@@ -21,6 +21,8 @@ FLAGS = (
     "--headless=new --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
     "--disable-component-update --disable-sync --disable-dev-shm-usage"
 )
+
+Read = TypeVar("Read")
 
 
 class Browser:
@@ -42,12 +44,17 @@ class Browser:
         """Return all elements of a CSS selector."""
         return self.driver.find_elements(By.CSS_SELECTOR, selector)
 
+    def each(self, selector: str, read: Callable[[WebElement], Read]) -> list[Read]:
+        """Return what is read from each element of a CSS selector, from all of them as they were at one time."""
+        return steady(lambda: [read(element) for element in self.all(selector)])
+
+    def click(self, selector: str) -> None:
+        """Click on the first element of a CSS selector."""
+        steady(lambda: self.find(selector).click())
+
     def text(self, selector: str) -> str:
         """Return the text that people see of an element, "" while there is none."""
-        with contextlib.suppress(StaleElementReferenceException):
-            found = self.all(selector)
-            return found[0].text if found else ""
-        return ""
+        return next(iter(self.each(selector, lambda element: element.text)), "")
 
     def wait_for(self, selector: str, text: str) -> None:
         """Wait until an element shows a text."""
@@ -95,4 +102,17 @@ def chromium(profile: Path) -> Iterator[Browser]:
 
 def has_focus(browser: Browser, test: Callable[[WebElement], bool]) -> bool:
     """Return whether the element with the focus passes a test."""
-    return test(browser.driver.switch_to.active_element)
+    return steady(lambda: test(browser.driver.switch_to.active_element))
+
+
+def steady(work: Callable[[], Read]) -> Read:
+    """Return what some work with elements returns; it is begun anew if the page replaces one of them meanwhile."""
+    found: list[Read] = []
+
+    def look() -> bool:
+        with contextlib.suppress(StaleElementReferenceException):
+            found.append(work())
+        return bool(found)
+
+    until(look, "the page to stay as it is for a moment")
+    return found[0]

@@ -59,7 +59,7 @@ def test_applications_are_listed_with_state_executors_and_cost(server: LocalServ
     browser.open(server.url)
 
     browser.wait_for("#count", "2")
-    rows = {row.text.split("\n")[0]: row.text for row in browser.all("#rows tr")}
+    rows = {text.split("\n")[0]: text for text in browser.each("#rows tr", lambda row: row.text)}
     assert set(rows) == {"runs-driver", "fails-driver"}
     assert "Running 1 of 1" in rows["runs-driver"]
     assert "Failed" in rows["fails-driver"]
@@ -99,13 +99,13 @@ def test_a_run_that_was_killed_stays_with_its_executors_and_logs(server: LocalSe
     browser.open(f"{server.url}/#/default/killed")
     browser.wait_for("pre", "driver says")
     assert "0 vCPU now, 3 vCPU at most" in browser.text(".charts")
-    took = browser.find("#detail dl").text
+    took = browser.text("#detail dl")
     browser.find("#log-pod").send_keys("killed-exec-1")
     browser.wait_for("pre", "executor says")
-    assert browser.find("#detail dl").text == took
-    browser.find("#detail a").click()
+    assert browser.text("#detail dl") == took
+    browser.click("#detail a")
     browser.wait_for("#rows", "killed-driver")
-    (row,) = [row.text for row in browser.all("#rows tr") if "killed-driver" in row.text]
+    (row,) = [text for text in browser.each("#rows tr", lambda row: row.text) if "killed-driver" in text]
     assert "Killed" in row
 
 
@@ -129,10 +129,10 @@ def test_an_application_shows_its_timeline_events_and_use(server: LocalServer, b
     browser.wait_for(".timeline", "runs-exec-1")
     browser.wait_for("#detail table", "Container started")
     browser.wait_for("#detail table", "runs-exec-1")
-    assert [each.get_attribute("data-pod") for each in browser.all(".timeline li")] == ["runs-driver", "runs-exec-1"]
+    assert browser.each(".timeline li", lambda each: each.get_attribute("data-pod")) == ["runs-driver", "runs-exec-1"]
     assert "running" in browser.text(".timeline")
     assert browser.all(".track .running")
-    captions = [each.text for each in browser.all("figcaption")]
+    captions = browser.each("figcaption", lambda each: each.text)
     assert captions == [
         "vCPU requested: 3 vCPU now, 3 vCPU at most",
         "Memory requested: 2.75 GiB now, 2.75 GiB at most",
@@ -163,10 +163,10 @@ def test_why_a_job_ended_is_told(server: LocalServer, browser: Browser) -> None:
     browser.open(f"{server.url}/#/default/fails")
 
     browser.wait_for("#detail .cause", "Failed: exit code 3, and its last line is: the last words")
-    assert "Error, exit 3" in browser.find("#detail dl").text
+    assert "Error, exit 3" in browser.text("#detail dl")
     browser.wait_for("pre", "the last words")
     assert browser.all(".track .bad")
-    browser.find(".to-log").click()
+    browser.click(".to-log")
     assert has_focus(browser, lambda element: element.tag_name == "pre")
 
 
@@ -178,7 +178,9 @@ def test_how_the_drivers_start_went_is_told(server: LocalServer, browser: Browse
     browser.open(f"{server.url}/#/default/slow")
 
     browser.wait_for("#detail dl", "Driver's start")
-    (told,) = [each.text for each in browser.all("#detail dl div") if each.text.startswith("Driver's start")]
+    (told,) = [
+        text for text in browser.each("#detail dl div", lambda each: each.text) if text.startswith("Driver's start")
+    ]
     assert re.search(r"start [1-9]\d*\.\d s", told)
 
 
@@ -223,8 +225,8 @@ def test_every_field_has_a_name_for_those_who_cannot_see(server: LocalServer, br
     nameless = "return [...document.querySelectorAll('input, select')].filter((each) => !each.labels.length).length"
 
     assert browser.run(nameless) == 0
-    assert {each.aria_role for each in browser.all("svg")} == {"image"}
-    assert all(each.accessible_name for each in browser.all("svg, pre, button") if each.is_displayed())
+    assert set(browser.each("svg", lambda each: each.aria_role)) == {"image"}
+    assert all(browser.each("svg, pre, button", lambda each: each.accessible_name or not each.is_displayed()))
 
 
 @pytest.mark.parametrize("where", ["", "#/default/runs"])
@@ -317,7 +319,7 @@ def test_a_thousand_applications_are_shown_a_hundred_at_a_time(tmp_path: Path, b
         browser.open(server.url)
 
         browser.wait_for("#count", "100 of 1000")
-        browser.find("#more").click()
+        browser.click("#more")
         browser.wait_for("#count", "200 of 1000")
         browser.find("#filter").send_keys("app-0007")
         browser.wait_for("#rows", "app-0007-driver")

@@ -119,7 +119,7 @@ def test_nothing_that_is_forked_meanwhile_survives(provider: ProcessProvider) ->
     handle = provider.run(task(container(f'setsid sh -c "{forking}" & sleep 600'))).handle
     says(provider, handle, "forking")
 
-    provider.stop(handle, grace_seconds=0.1)
+    provider.stop(handle, grace_seconds=SECONDS)
 
     assert ended(provider, handle).containers[0].exit_code == 143
     assert processes_of(handle) == []
