@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkanywhere.client.failure import Failure
-from sparkanywhere.jobs.jar_sets import fitting_spark
+from sparkanywhere.jobs.jar_sets import fitting_spark, wanted_sets
 from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.spec_problems import problems
 
@@ -38,8 +38,9 @@ class JobSpec(JobFields):
         for name, value in {**found, "conf": rest}.items():
             object.__setattr__(self, name, value)  # it is frozen from here on
         if not self.spark:
-            if self.jar_sets and self.image:
-                raise SpecError("--with depends on the Spark of --image: say which it is by --spark.")
+            if self.image and wanted_sets(self):
+                option = "--with" if self.jar_sets else "--catalog"
+                raise SpecError(f"{option} depends on the Spark of --image: say which it is by --spark.")
             object.__setattr__(self, "spark", fitting_spark(self))
         for problem in problems(self):
             raise SpecError(problem)  # the first one
