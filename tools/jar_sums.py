@@ -10,7 +10,7 @@ import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from urllib.request import Request, urlopen
+from urllib.request import urlopen
 
 from sparkanywhere.jars.coordinate import Coordinate
 from sparkanywhere.jars.jar_cache import AT_ONCE, SILENCE_SECONDS
@@ -24,10 +24,7 @@ def pinned(repository: Repository, jar: Coordinate) -> str:
     """Return the line of a jar, as the repository has it and vouches for it."""
 
     def get(ending: str) -> bytes:
-        request = Request(repository.url_of(jar) + ending)
-        if repository.authorization:
-            request.add_header("Authorization", repository.authorization)
-        with urlopen(request, timeout=SILENCE_SECONDS) as answer:
+        with urlopen(repository.request(jar, ending), timeout=SILENCE_SECONDS) as answer:
             return bytes(answer.read())
 
     content, told = get(""), get(".sha1").split()[0].decode()

@@ -21,6 +21,7 @@ from chalicelib.providers.declaration import ProviderDeclaration
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
+from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -33,11 +34,7 @@ LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still
 
 def is_here(access: Access) -> bool:
     """Return whether a control plane is on this machine, so that its pods' addresses mean the same to us."""
-    host = urlsplit(access.url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+    return is_loopback(urlsplit(access.url).hostname or "")
 
 
 def answers(address: str, port: int) -> bool:

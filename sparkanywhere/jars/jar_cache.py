@@ -10,15 +10,14 @@ import hashlib
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from http.client import HTTPException
 from pathlib import Path
-from ssl import SSLError
 from typing import IO
-from urllib.error import HTTPError, URLError
-from urllib.request import Request, urlopen
+from urllib.error import HTTPError
+from urllib.request import urlopen
 
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.jars.repository import MIRROR, Repository
@@ -31,6 +30,8 @@ SILENCE_SECONDS = 20.0  # of a repository
 PIECE_BYTES = 1 << 18
 PASSING = (408, 429, 500, 502, 503, 504)  # HTTP codes after which a jar is asked for again
 PARTIAL = 206
+PART = ".part-"  # how the names of files begin that are not whole
+FORGOTTEN_SECONDS = 86400.0  # without a byte for one of them: whoever wrote it was killed
 
 
 class JarsFailed(Failure):
@@ -59,6 +60,10 @@ def ensure_jars(
 
     Raises JarsFailed; what has come whole until then is kept.
     """
+    for part in (cache / "jars").glob(f"*/{PART}*"):
+        with suppress(OSError):
+            if time.time() - part.stat().st_mtime > FORGOTTEN_SECONDS:
+                part.unlink()
     lacking = missing(jars, cache)
     fetch = _Fetch(cache, repository, lacking, progress, sleep)
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -94,9 +99,9 @@ class _Fetch:
     def one(self, jar: Jar) -> None:
         """Fetch a jar, check it, and give it its name. Raises JarsFailed."""
         target = cached(jar, self._cache)
-        try:
+        with self._kept():
             target.parent.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=".part-", delete=False) as file:
+            with tempfile.NamedTemporaryFile(dir=target.parent, prefix=PART, delete=False) as file:
                 part = Path(file.name)
                 try:
                     self._whole(jar, file)
@@ -111,9 +116,15 @@ class _Fetch:
                     part.replace(target)
                 finally:
                     part.unlink(missing_ok=True)
+
+    @contextmanager
+    def _kept(self) -> Iterator[None]:
+        """Say of what the file system refuses inside that it is that, and not the repository. Raises JarsFailed."""
+        try:
+            yield
         except OSError as error:
             raise JarsFailed(
-                f"Jars cannot be kept in {target.parents[1]}: {error.strerror or error}; SPARKANYWHERE_CACHE is"
+                f"Jars cannot be kept in {self._cache / 'jars'}: {error.strerror or error}; SPARKANYWHERE_CACHE is"
                 " another folder for them."
             ) from error
 
@@ -128,7 +139,7 @@ class _Fetch:
                 why = f"it answers {error.code} {error.reason}"
                 if error.code not in PASSING:
                     raise JarsFailed(self._refusal(jar, error.code, why)) from error
-            except (URLError, HTTPException, SSLError, ConnectionError, TimeoutError) as error:
+            except (OSError, HTTPException) as error:  # of the network: what the disk refuses is JarsFailed
                 why = str(getattr(error, "reason", "") or error or type(error).__name__)
                 if not self._has_answered:  # there is no way to it, and none appears within seconds
                     break
@@ -155,26 +166,25 @@ class _Fetch:
         return f"{jar.coordinate}, which --with needs, is not given by {self._repository}: {why}; see {MIRROR}."
 
     def _rest(self, jar: Jar, file: IO[bytes]) -> None:
-        """Write what is missing of a jar, as far as it comes. Raises what urllib raises."""
+        """Write what is missing of a jar, as far as it comes. Raises what urllib raises, and JarsFailed."""
         headers = {"User-Agent": "sparkanywhere", "Accept-Encoding": "identity"}
         if file.tell():
             headers["Range"] = f"bytes={file.tell()}-"
-        request = Request(self._repository.url_of(jar.coordinate), headers=headers)
-        if self._repository.authorization:
-            request.add_unredirected_header("Authorization", self._repository.authorization)  # for no other host
-        with urlopen(request, timeout=SILENCE_SECONDS) as answer:
+        with urlopen(self._repository.request(jar.coordinate, headers=headers), timeout=SILENCE_SECONDS) as answer:
             self._has_answered = True
             if answer.status != PARTIAL:
                 self._restart(file)
             with suppress(HTTPException):  # IncompleteRead: what came is kept, and the rest asked for
                 while not self.is_over.is_set() and (piece := answer.read(PIECE_BYTES)):
-                    file.write(piece)
+                    with self._kept():
+                        file.write(piece)
                     self._advance(len(piece))
 
     def _restart(self, file: IO[bytes]) -> None:
         self._advance(-file.tell())
-        file.seek(0)
-        file.truncate()
+        with self._kept():
+            file.seek(0)
+            file.truncate()
 
     def _advance(self, count: int) -> None:
         with self._lock:

@@ -8,22 +8,26 @@ can mean `central`. DEFAULT_ARTIFACT_REPOSITORY is the variable by which Spark i
 from __future__ import annotations
 
 import base64
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote, urlsplit, urlunsplit
+from urllib.request import Request
 from xml.etree import ElementTree
 
 from packageurl.contrib.purl2url import get_download_url
 
 from chalicelib.config import PREFIX
 from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.jars.coordinate import Coordinate
 
 MIRROR = f"{PREFIX}MAVEN_MIRROR"
 SPARKS_OWN = "DEFAULT_ARTIFACT_REPOSITORY"
 EVERYTHING = ("*", "external:*", "central")
 SCHEMES = ("http", "https", "file")
+_LOGIN = re.compile(r"^([\w+.-]+://)?.*@", re.DOTALL)  # also one with a / or without a scheme, as it may be mistyped
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,19 @@ class Repository:
 
     def __str__(self) -> str:
         return f"{self.url} ({self.chosen_by})" if self.url else "Maven Central"
+
+    @property
+    def is_of_this_machine(self) -> bool:
+        """Return whether other machines, and containers, have not got it under its URL."""
+        parts = urlsplit(self.url)
+        return parts.scheme == "file" or is_loopback(parts.hostname or "")
+
+    def request(self, jar: Coordinate, ending: str = "", *, headers: Mapping[str, str] | None = None) -> Request:
+        """Return the request for a jar, or for the file beside it with that ending. No other host gets the login."""
+        asked = Request(self.url_of(jar) + ending, headers=dict(headers or {}))
+        if self.authorization:
+            asked.add_unredirected_header("Authorization", self.authorization)
+        return asked
 
     def url_of(self, jar: Coordinate) -> str:
         """Return where it has a jar."""
@@ -61,9 +78,14 @@ def find_repository(environ: Mapping[str, str], *, home: Path) -> Repository:
 
 
 def _with_login(url: str, chosen_by: str, user: str = "", password: str = "") -> Repository:
-    parts = urlsplit(url)
-    if parts.scheme not in SCHEMES:
-        raise Failure(f"{url!r} of {chosen_by} is no URL of a Maven repository: write it like https://host/maven2.")
+    try:
+        parts = urlsplit(url)
+        is_known = parts.scheme in SCHEMES and (parts.port or True)  # a port that is no number raises
+    except ValueError:
+        is_known = False
+    if not is_known:
+        shown = _LOGIN.sub(r"\1", url)
+        raise Failure(f"{shown!r} of {chosen_by} is no URL of a Maven repository: write it like https://host/maven2.")
     user, password = unquote(parts.username or "") or user, unquote(parts.password or "") or password
     bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
     login = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user else ""

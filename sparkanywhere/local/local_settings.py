@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,6 +11,7 @@ from chalicelib.config import Settings
 from chalicelib.plane.foundation import is_open
 from chalicelib.providers import registry
 from sparkanywhere.client.access import DEFAULT_INSTANCE, LAPTOP
+from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.client.server_records import ServerRecord
 from sparkanywhere.webserver.limits import DEFAULT_LIMITS, MIB, Limits
 
@@ -85,14 +85,6 @@ class LocalSettings:
 def is_reached_from_outside(provider: str, host: str) -> bool:
     """Return whether pods of their own network or other machines can reach a server bound to `host`."""
     return registry.find(provider).network == "bridge" or not is_loopback(host)
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether `host` is reached from this machine alone."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def client_url(host: str, port: int, *, tls: bool) -> str:

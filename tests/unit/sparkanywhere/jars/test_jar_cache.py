@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,15 +14,9 @@ from sparkanywhere.jars.jar_cache import TRIES, JarsFailed, cached, ensure_jars,
 from sparkanywhere.jars.repository import Repository, find_repository
 from sparkanywhere.jars.table import Jar
 from sparkanywhere.spark.progress import Step
-from tests.unit.sparkanywhere.jars.maven_server import CUT, ELSEWHERE, MavenServer, maven_server
+from tests.unit.sparkanywhere.jars.maven_server import CUT, ELSEWHERE, MavenServer
 
 CONTENT = bytes(range(256)) * 400
-
-
-@pytest.fixture
-def server() -> Iterator[MavenServer]:
-    with maven_server() as running:
-        yield running
 
 
 def fetch(server: MavenServer, cache: Path, *jars: Jar) -> list[Path]:

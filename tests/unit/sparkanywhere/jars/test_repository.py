@@ -67,6 +67,48 @@ def test_what_is_no_url_of_a_repository_is_refused_by_its_variable(tmp_path: Pat
         find_repository({"SPARKANYWHERE_MAVEN_MIRROR": url}, home=tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("htps://me:s3cret@maven.example/m2", "htps://maven.example/m2"),
+        ("me:s3cret@maven.example/m2", "maven.example/m2"),
+        ("https://me:s3cret/x@maven.example/m2", "https://maven.example/m2"),
+        ("https://me:s3cret#x@maven.example/m2", "https://maven.example/m2"),
+        ("https://me:s3cret@[maven.example/m2", "https://[maven.example/m2"),
+    ],
+)
+def test_no_message_shows_the_login_of_a_mistyped_url(tmp_path: Path, url: str, shown: str) -> None:
+    with pytest.raises(Failure) as raised:
+        find_repository({"SPARKANYWHERE_MAVEN_MIRROR": url}, home=tmp_path)
+
+    assert str(raised.value).startswith(f"'{shown}' of SPARKANYWHERE_MAVEN_MIRROR is no URL of a Maven repository")
+
+
+def test_a_request_has_the_login_for_its_own_host_alone() -> None:
+    repository = Repository("https://maven.example", "a test", "Basic bWU6c2VjcmV0")
+
+    asked = repository.request(parse("a:b:1"), ".sha1", headers={"Range": "bytes=1-"})
+
+    assert asked.full_url == "https://maven.example/a/b/1/b-1.jar.sha1"
+    assert asked.unredirected_hdrs == {"Authorization": "Basic bWU6c2VjcmV0"}
+    assert asked.headers == {"Range": "bytes=1-"}
+
+
+@pytest.mark.parametrize(
+    ("url", "is_here"),
+    [
+        ("file:///home/me/.m2/repository", True),
+        ("http://localhost:8081/m2", True),
+        ("http://127.0.0.2/m2", True),
+        ("http://[::1]/m2", True),
+        ("https://maven.example/m2", False),
+        ("", False),
+    ],
+)
+def test_which_repositories_others_have_not_got(url: str, *, is_here: bool) -> None:
+    assert Repository(url).is_of_this_machine is is_here
+
+
 def test_our_variable_wins_over_sparks_and_that_over_mavens(tmp_path: Path) -> None:
     home = with_settings(tmp_path, mirror("central"))
     ours, sparks = {"SPARKANYWHERE_MAVEN_MIRROR": "https://ours"}, {"DEFAULT_ARTIFACT_REPOSITORY": "https://spark/"}

@@ -164,11 +164,37 @@ def test_other_drivers_resolve_packages_in_a_folder_that_any_image_has(environ: 
     assert settings(spec)["spark.jars.ivy"] == "/tmp/.ivy2"
 
 
-@pytest.mark.parametrize("is_local", [True, False])
-def test_packages_come_from_the_callers_mirror(environ: Mapping[str, str], is_local: bool) -> None:
-    spec = with_packages(job(packages=("a:b:1",)), environ, is_local=is_local)
+SETTINGS = "<settings><mirrors><mirror><mirrorOf>central</mirrorOf><url>{}</url></mirror></mirrors></settings>"
 
-    assert spec.env["DEFAULT_ARTIFACT_REPOSITORY"] == "http://127.0.0.1:1"
+
+@pytest.mark.parametrize(
+    ("variable", "url", "reaches_others"),
+    [
+        ("SPARKANYWHERE_MAVEN_MIRROR", "https://maven.example/m2", True),
+        ("DEFAULT_ARTIFACT_REPOSITORY", "https://maven.example/m2", True),
+        ("SPARKANYWHERE_MAVEN_MIRROR", "http://127.0.0.1:1", False),
+        ("SPARKANYWHERE_MAVEN_MIRROR", "http://[::1]:8081/m2", False),
+        ("DEFAULT_ARTIFACT_REPOSITORY", "https://localhost/m2", False),
+        ("SPARKANYWHERE_MAVEN_MIRROR", "file:///m2", False),
+        ("", "file:///m2", False),
+        ("", "https://only.in.the.vpn.example/m2", False),
+    ],
+)
+def test_packages_come_from_the_callers_mirror_where_pods_reach_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, url: str, *, reaches_others: bool
+) -> None:
+    (tmp_path / ".m2").mkdir()
+    (tmp_path / ".m2" / "settings.xml").write_text(SETTINGS.format(url))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    asked, said = (
+        job(packages=("a:b:1",)),
+        {"SPARKANYWHERE_CACHE": str(tmp_path), **({variable: url} if variable else {})},
+    )
+
+    here, elsewhere = (with_packages(asked, said, is_local=is_local).env for is_local in (True, False))
+
+    assert here == {"DEFAULT_ARTIFACT_REPOSITORY": url}
+    assert elsewhere == (here if reaches_others else {})
 
 
 def test_a_login_of_the_mirror_goes_into_no_environment(environ: Mapping[str, str]) -> None:
