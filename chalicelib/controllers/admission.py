@@ -40,7 +40,7 @@ from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
 from chalicelib.resources.volumes.claims import CLASS_ANNOTATION, storage_of
 from chalicelib.resources.volumes.storageclasses import DEFAULT_ANNOTATIONS
-from chalicelib.storage.base import KeyExists, KeyNotFound, Reader, Storage
+from chalicelib.storage.base import KeyNotFound, Reader, Storage
 from chalicelib.storage.keys import object_key, prefix
 
 
@@ -123,8 +123,6 @@ class Admission:
         try:
             with self._quotas.reserve("pods", pod, now, is_dry_run=False):
                 yield
-        except KeyExists:
-            raise  # it is that pod's claim
         except BaseException:
             if has_claimed:
                 self._warm.release(pod)

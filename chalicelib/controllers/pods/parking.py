@@ -131,9 +131,12 @@ class ParkedTasks:
         except TaskRejected:
             return None
         if not fits:
-            words = f"{executor['metadata']['name']} is of another shape than was foretold: parked tasks are given back"
+            beside, which = self._parked_beside(waiting), "was foretold: parked tasks are"
+            if parked.is_warm(waiting):
+                beside, which = [waiting], "the warm task that it has claimed, which is"
+            words = f"{executor['metadata']['name']} is of another shape than {which} given back"
             self._recorder.record(executor, [News("Normal", "NotParked", words)])
-            self._give_back(self._parked_beside(waiting))
+            self._give_back(beside)
             return None
         left = parked.seconds_left(deadline(waiting), self._clock())
         home = annotations_of(executor).get(HOME_ZONE, ANY_ZONE)
@@ -166,10 +169,8 @@ class ParkedTasks:
             waiting = self._storage.get(
                 object_key("pods", metadata["namespace"], parked.name_of_parked(executor.object()))
             )
-            if parked.is_warm(waiting.object()):
-                self._warm.release(executor.object())
-            elif parked.may_be_bound(waiting.object(), executor.object()):
-                self._give_back([waiting.object()])
+            if parked.may_be_bound(waiting.object(), executor.object()):
+                self._give_back([waiting.object()])  # a warm one, too: its place in quotas is taken
         return declined
 
     def _write(self, executor: StoredObject, waiting: StoredObject, state: TaskState, found: Translation) -> Recorded:
@@ -221,11 +222,14 @@ class ParkedTasks:
             self._give_back(self._parked_of(pod["metadata"]["uid"], pod["metadata"]["namespace"]))
         if KEEP_WARM in annotations_of(pod) and is_terminal(pod):
             self.reservations.keep_warm(pod)
+        if is_terminal(pod):
+            self._warm.release(pod)
 
     def pod_gone(self, pod: JSON) -> None:
-        """Drop the record of which task a pod was bound to, with the pod."""
+        """Drop, with a pod, the record of which task it was bound to, or its claim of a warm one."""
         if uid := annotations_of(pod).get(BOUND_TASK):
             self._drop(bound_key(uid), pod["metadata"]["uid"])
+        self._warm.release(pod)
 
     def sweep(self, index: PodIndex) -> None:
         """Do the same for whatever was lost on the way, and drop records whose pod is gone. Raises StorageError."""
@@ -238,7 +242,10 @@ class ParkedTasks:
         for each in snapshot.unfinished:
             if WAITS_FOR not in each.json or not parked.is_parked(pod := each.object()):
                 continue
-            if self.expire(pod) or parked.is_warm(pod):
+            if self.expire(pod):
+                continue
+            if parked.is_warm(pod):
+                self._warm.heal(pod)
                 continue
             owners = [snapshot.by_uid.get(owner) for owner in each.owners]
             if not any(owner and not owner.ending and not is_deleting(owner.object()) for owner in owners):

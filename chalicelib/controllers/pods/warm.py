@@ -15,6 +15,7 @@ from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, spec_of
 from chalicelib.apimachinery.rules.status import forbidden
+from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import parked
 from chalicelib.controllers.podmodel.record import handle_of
@@ -25,6 +26,8 @@ from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.pods.marks import (
     ANY_ZONE,
+    BOUND_TASK,
+    CLAIMED_AT,
     HOME_ZONE,
     KEEP_WARM,
     PARKED_POD,
@@ -43,6 +46,7 @@ LOG = logging.getLogger(__name__)
 NAMES = "warm-"  # how the names of warm pods begin: a new pod has to find them among thousands
 MOST_LOOKED_AT = 200  # pods from there on
 LEAST_SECONDS = 60.0  # that one must have left: a driver that starts cold takes as long to ask for its executors
+CLAIM_SECONDS = 120.0  # from a claim to its pod at most: a create takes no longer
 
 
 class WarmTasks:
@@ -124,19 +128,36 @@ class WarmTasks:
 
     def _take(self, waiting: JSON, pod: JSON) -> bool:
         name = pod["metadata"]["name"]
-        if not self._write_claim(waiting, before=("", name), after=name):
+        if not self._write_claim(waiting, before=("", name), claimer=name):
             return False
         pod["metadata"]["annotations"][PARKED_POD] = waiting["metadata"]["name"]
         return True
 
     def release(self, pod: JSON) -> None:
-        """Take back the claim of a pod that does not get its warm task. Repeatable."""
-        namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+        """Take back the claim of a pod that does not get its warm task; one of its name may have it. Repeatable."""
+        if not (place := parked.name_of_parked(pod)) or BOUND_TASK in annotations_of(pod):
+            return
         with suppress(KeyNotFound):
-            waiting = self._storage.get(object_key("pods", namespace, parked.name_of_parked(pod))).object()
-            self._write_claim(waiting, before=(name,), after="")
+            waiting = self._storage.get(object_key("pods", pod["metadata"]["namespace"], place)).object()
+            self._release_unless_held(waiting, pod["metadata"]["name"])
 
-    def _write_claim(self, waiting: JSON, *, before: tuple[str, ...], after: str) -> bool:
+    def heal(self, waiting: JSON) -> None:
+        """Take back the claim of a warm pod that is of no stored pod, where it is not of this moment. Repeatable."""
+        marks = annotations_of(waiting)
+        claimed_at = find_time(marks.get(CLAIMED_AT))
+        if marks[WAITS_FOR] and (claimed_at is None or self._clock() >= after(claimed_at, CLAIM_SECONDS)):
+            self._release_unless_held(waiting, marks[WAITS_FOR])
+
+    def _release_unless_held(self, waiting: JSON, name: str) -> None:
+        about = waiting["metadata"]
+        with suppress(KeyNotFound):
+            holder = self._storage.get(object_key("pods", about["namespace"], name)).object()
+            is_bound = BOUND_TASK in annotations_of(holder)  # to one that had this name before
+            if parked.name_of_parked(holder) == about["name"] and not is_bound and not is_terminal(holder):
+                return
+        self._write_claim(waiting, before=(name,), claimer="")
+
+    def _write_claim(self, waiting: JSON, *, before: tuple[str, ...], claimer: str) -> bool:
         """Write whom a warm pod waits for, where that is one of `before`; False otherwise, and if it is gone."""
         metadata, is_done = waiting["metadata"], False
 
@@ -147,7 +168,8 @@ class WarmTasks:
             if not is_done or is_deleting(found) or is_terminal(found):
                 is_done = False
                 return None
-            return {**found, "metadata": {**found["metadata"], "annotations": {**marks, WAITS_FOR: after}}}
+            written = {**marks, WAITS_FOR: claimer, CLAIMED_AT: format_time(self._clock())}
+            return {**found, "metadata": {**found["metadata"], "annotations": written}}
 
         try:
             guaranteed_update(self._storage, object_key("pods", metadata["namespace"], metadata["name"]), change)

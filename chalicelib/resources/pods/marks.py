@@ -30,6 +30,7 @@ FAILED_STARTS = (
 PARK = "sparkanywhere.io/park"  # of a driver: whether its executors' tasks start with it, true or false
 PARKED = "sparkanywhere.io/parked"  # how many of them did
 WAITS_FOR = "sparkanywhere.io/waits-for"  # of a parked pod: who has taken its place in quotas, "" while nobody has
+CLAIMED_AT = "sparkanywhere.io/claimed-at"  # of a warm pod: when that was written, RFC 3339
 PARKED_POD = "sparkanywhere.io/parked-pod"  # of an executor: the pod whose task waited for it
 BOUND_TASK = "sparkanywhere.io/bound-task"  # of an executor: the uid that its task was started under
 BOUND_TO = "sparkanywhere.io/bound-to"  # of a parked pod as it goes: the uid of the pod that has its task from now on
@@ -54,6 +55,7 @@ WRITTEN_BY_US = (
     FAILED_STARTS,
     PARKED,
     WAITS_FOR,
+    CLAIMED_AT,
     PARKED_POD,
     BOUND_TASK,
     BOUND_TO,

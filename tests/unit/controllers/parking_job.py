@@ -22,6 +22,13 @@ def create_driver(
     w: World, name: str = "a", *, properties: str = PROPERTIES, park: str = "true", **annotations: str
 ) -> JSON:
     """Create a driver, and its ConfigMap, which the driver waits for; annotations are ours, `keep_warm` and so on."""
+    create_driver_pod(w, name, park=park, **annotations)
+    w.create("configmaps", conf_of(name), metadata=w.owner_of(name), data={"spark.properties": properties})
+    return w.pod(name)
+
+
+def create_driver_pod(w: World, name: str, *, park: str = "true", **annotations: str) -> JSON:
+    """Create a driver that waits for its ConfigMap."""
     container = {
         "name": "spark-kubernetes-driver",
         "image": "spark",
@@ -33,10 +40,8 @@ def create_driver(
     about = {"labels": {"spark-role": "driver", **APPLICATION}, "annotations": ours}
     if park:
         about["annotations"]["sparkanywhere.io/park"] = park
-    conf = conf_of(name)
-    w.create_pod(name, metadata=about, containers=[container], volumes=[{"name": "conf", "configMap": {"name": conf}}])
-    w.create("configmaps", conf, metadata=w.owner_of(name), data={"spark.properties": properties})
-    return w.pod(name)
+    volumes = [{"name": "conf", "configMap": {"name": conf_of(name)}}]
+    return w.create_pod(name, metadata=about, containers=[container], volumes=volumes)
 
 
 def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], driver: str = "a", **spec: Any) -> JSON:

@@ -1,0 +1,159 @@
+"""A claim of a warm task is of one stored pod: it is taken back with that, and opens no way around quotas."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.registry.options import Patch, WriteOptions
+from tests.fake_provider import FakeProvider
+from tests.memory_storage import MemoryStorage
+from tests.unit.controllers.builders import Clock
+from tests.unit.controllers.crashing import Countdown, Crash, crashing_storage
+from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_driver_pod
+from tests.unit.controllers.world import World
+
+WAITS_FOR = "sparkanywhere.io/waits-for"
+ONE_EXECUTOR = PROPERTIES.replace("=2", "=1")
+
+
+@pytest.fixture
+def empty() -> World:
+    """Return a World whose tasks stay pending until they are begun."""
+    clock = Clock()
+    return World(MemoryStorage(), provider=FakeProvider(clock=clock, hold_pending=True), clock=clock)
+
+
+@pytest.fixture
+def w(empty: World) -> World:
+    """Return one with a driver's warm task and one of its executor's."""
+    create_driver(empty, "warm-1", warm="30m", properties=ONE_EXECUTOR)
+    return empty
+
+
+def waits_for(w: World) -> str:
+    return str(w.pod("warm-1")["metadata"]["annotations"][WAITS_FOR])
+
+
+def ask_as_it_is(w: World, name: str) -> None:
+    create_driver(w, name, park="false")
+
+
+def ask_for_another_image(w: World, name: str) -> None:
+    create_driver_pod(w, name, park="false")
+    change_image(w, name)
+    w.create("configmaps", conf_of(name), data={"spark.properties": PROPERTIES})
+
+
+def change_image(w: World, name: str) -> None:
+    """Have a pod, whose ConfigMap is missing, differ from what it has claimed."""
+    image = {"op": "replace", "path": "/spec/containers/0/image", "value": "other"}
+    w.registries["", "pods"].patch("ns", name, Patch("json", [image]), WriteOptions(user=w.user))
+
+
+@pytest.mark.parametrize(
+    ("is_interrupted", "ask"), [(True, ask_as_it_is), (False, ask_for_another_image)], ids=["interrupted", "patched"]
+)
+def test_a_warm_task_that_is_not_bound_lends_its_place_in_a_quota_once(
+    w: World, is_interrupted: bool, ask: Callable[[World, str], None]
+) -> None:
+    w.create("resourcequotas", "q", spec={"hard": {"pods": "2"}})
+    if is_interrupted:
+        w.provider.finish(w.handle("warm-1"), None, reason="SpotInterruption")  # nobody has told us yet
+    asked = ("d1", "d2", "d3", "d4")
+
+    for name in asked:
+        with suppress(StatusError):
+            ask(w, name)
+
+    w.observe_all()
+    w.run_chores()
+    assert [each for each in asked if w.get("pods", each)] == ["d1"]
+    assert w.get("pods", "warm-1") is None
+    assert (w.get("resourcequotas", "q") or {})["status"]["used"] == {"pods": "2"}
+
+
+def test_what_is_of_another_shape_than_its_warm_task_says_so(w: World) -> None:
+    ask_for_another_image(w, "b")
+
+    words = "b is of another shape than the warm task that it has claimed, which is given back"
+    assert ("NotParked", words) in w.events("b")
+    w.observe_all()
+    assert [w.get("pods", each) is not None for each in ("warm-1", "warm-1-parked-1")] == [False, True]
+
+
+@pytest.mark.parametrize("grace_seconds", [None, 0])
+def test_a_pod_that_goes_before_it_is_bound_leaves_its_warm_task_to_the_next(
+    w: World, grace_seconds: int | None
+) -> None:
+    waiting = w.handle("warm-1")
+    create_driver_pod(w, "b")
+    assert waits_for(w) == "b"
+
+    w.delete("pods", "b", grace_seconds=grace_seconds)
+
+    assert waits_for(w) == ""
+    create_driver(w)
+    assert handle_of(w.pod()) == waiting
+
+
+def test_a_pod_that_fails_before_it_is_bound_leaves_its_warm_task(w: World) -> None:
+    create_driver_pod(w, "b")
+    stored = w.storage.get("/registry/pods/ns/b")
+    ended = {**stored.object(), "status": {**stored.object()["status"], "phase": "Failed"}}
+    w.storage.update(stored.key, ended, expected_revision=stored.revision)
+
+    w.controllers.parking.pod_changed(w.pod("b"))  # type: ignore[union-attr]  # this provider binds late
+
+    assert waits_for(w) == ""
+
+
+def test_a_claim_whose_pod_was_never_stored_is_taken_back_minutes_later(w: World) -> None:
+    countdown = Countdown(0, after=True)
+    doomed = World(crashing_storage(w.storage, countdown), provider=w.provider, clock=w.clock, first=False)
+    with pytest.raises(Crash):
+        create_driver_pod(doomed, "b")
+
+    w.run_chores()
+    at_once = waits_for(w)
+    w.pass_time(121)
+    w.run_chores()
+
+    assert (at_once, waits_for(w)) == ("b", "")
+
+
+def test_a_claim_of_a_pod_that_is_there_lasts(w: World) -> None:
+    create_driver_pod(w, "b")
+
+    w.pass_time(600)
+    w.run_chores()
+
+    assert waits_for(w) == "b"
+
+
+def test_a_repeated_create_claims_no_second_task(w: World) -> None:
+    waiting = w.handle("warm-1")
+    create_driver(w, "b")
+    create_driver(w, "warm-1", warm="30m", properties=ONE_EXECUTOR)
+
+    with pytest.raises(StatusError) as refused:
+        create_driver_pod(w, "b")
+
+    assert refused.value.code == 409
+    assert handle_of(w.pod("b")) == waiting
+    assert waits_for(w) == ""
+
+
+def test_a_repeated_create_leaves_the_claim_to_the_pod_that_is_there(w: World) -> None:
+    waiting = w.handle("warm-1")
+    create_driver_pod(w, "b")
+
+    with pytest.raises(StatusError):
+        create_driver_pod(w, "b")
+    w.create("configmaps", conf_of("b"), data={"spark.properties": PROPERTIES})
+
+    assert handle_of(w.pod("b")) == waiting
