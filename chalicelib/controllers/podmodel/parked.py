@@ -104,7 +104,8 @@ def warm_pod(driver: JSON, *, span: str) -> JSON:
             "namespace": about["namespace"],
             "labels": {
                 **labels_of(driver),
-                "spark-app-selector": f"{labels_of(driver).get('spark-app-selector')}-warm",
+                "spark-app-name": "warm",  # the job's name stays the job's
+                "spark-app-selector": f"warm-{labels_of(driver).get('spark-app-selector')}",
             },
             "annotations": {
                 **{key: text for key, text in annotations_of(driver).items() if key != KEEP_WARM},

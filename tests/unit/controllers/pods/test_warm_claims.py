@@ -10,12 +10,15 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.registry.options import Patch, WriteOptions
+from sparkanywhere.jobs.applications import find_application
+from tests.api_client import ApiClient
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crashing import Countdown, Crash, crashing_storage
 from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_driver_pod
 from tests.unit.controllers.world import World
+from tests.unit.sparkanywhere.jobs.kube_in_process import InProcessClient
 
 WAITS_FOR = "sparkanywhere.io/waits-for"
 ONE_EXECUTOR = PROPERTIES.replace("=2", "=1")
@@ -157,3 +160,16 @@ def test_a_repeated_create_leaves_the_claim_to_the_pod_that_is_there(w: World) -
     w.create("configmaps", conf_of("b"), data={"spark.properties": PROPERTIES})
 
     assert handle_of(w.pod("b")) == waiting
+
+
+def test_the_name_of_a_job_is_not_that_of_what_it_leaves(empty: World) -> None:
+    create_driver(empty, "a", keep_warm="10m")
+    empty.pass_time(60)
+    empty.provider.finish(handle_of(empty.pod()), 0)
+    empty.observe_all()
+    client = InProcessClient(ApiClient(empty.plane))
+
+    job, kept = (find_application(client, "ns", name) for name in ("pi", "warm"))
+
+    assert (job.driver_name, job.state) == ("a", "Succeeded")
+    assert (kept.driver_name, kept.state) == ("warm-a", "Warm")
