@@ -143,11 +143,11 @@ class SharedFolders:
 
 @runtime_checkable
 class SharesFolders(Protocol):
-    """A provider whose tasks see files of this machine."""
+    """A provider whose tasks run on this machine, or may, and see files of it."""
 
     @property
-    def shared_folders(self) -> SharedFolders:
-        """Return which folders, none where the provider's machine is another one."""
+    def shared_folders(self) -> SharedFolders | None:
+        """Return which folders; None where tasks run on another machine, or that is not known yet."""
 
 
 @dataclass(frozen=True, slots=True)

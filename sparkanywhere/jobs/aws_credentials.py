@@ -11,10 +11,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.cluster.shared_folders import shared_folders
 from chalicelib.extras import lacking
 from sparkanywhere.client.kube_client import ApiError, KubeClient
+from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.jars.table import jar_table
-from sparkanywhere.jobs.capacity import find_provider
+from sparkanywhere.jobs.capacity import provider_of_node
 from sparkanywhere.jobs.jar_sets import wanted_sets
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spec import JobSpec
@@ -27,7 +29,6 @@ PLACES = {
     "AWS_CREDENTIAL_PROFILES_FILE": f"{PATH}/credentials",
     "AWS_CONFIG_FILE": f"{PATH}/config",
 }
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 # Whoever says one of these has chosen another way.
 CHOSEN_BY_ENV = ("AWS_ACCESS_KEY_ID", "AWS_SHARED_CREDENTIALS_FILE", "AWS_PROFILE", "AWS_WEB_IDENTITY_TOKEN_FILE")
 CHOSEN_BY_CONF = ("spark.hadoop.fs.s3a.access.key", "spark.hadoop.fs.s3a.aws.credentials.provider")
@@ -41,7 +42,7 @@ def with_credentials(
 
     Raises FileFailed where there are credentials that cannot be had, such as those of a session that has ended.
     """
-    if not jar_table().uses_aws(wanted_sets(spec)) or _has_chosen(spec) or not _is_here(client):
+    if not jar_table().uses_aws(wanted_sets(spec)) or _has_chosen(spec) or not _is_here(client, say):
         return spec, []
     if words := lacking("aws"):
         say(f"Your AWS credentials do not go along: {words}")
@@ -63,13 +64,19 @@ def _has_chosen(spec: JobSpec) -> bool:
     return any(key in named for key in CHOSEN_BY_ENV) or any(key in spec.conf for key in CHOSEN_BY_CONF)
 
 
-def _is_here(client: KubeClient) -> bool:
+def _is_here(client: KubeClient, say: Say) -> bool:
     """Return whether pods run on this machine: they have no role of their own, and what they are told stays here."""
     try:
-        provider = find_provider(client)
+        nodes: list[JSON] = client.get("/api/v1/nodes")["items"]
     except ApiError:  # a user who may not list nodes
         return False
-    return client.host in LOOPBACK and provider is not None and provider.network != "remote"
+    if all(provider is None or provider.network == "remote" for provider in map(provider_of_node, nodes)):
+        return False
+    # Behind a URL of this machine there may be a tunnel, and behind its control plane another machine's engine.
+    if is_loopback(client.host) and all(shared_folders(node) is not None for node in nodes):
+        return True
+    say("Your AWS credentials do not go along: nothing shows that control plane and pods are on this machine.")
+    return False
 
 
 def _files() -> tuple[dict[str, str], str]:

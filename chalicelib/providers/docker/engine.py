@@ -67,18 +67,23 @@ def connect(host: str = "", *, tls_directory: str = "") -> Client:
 
 
 def is_local(client: Client) -> bool:
-    """Return whether the engine runs on this machine: it is reached by a socket in the file system."""
-    return str(client.base_url).startswith("http+docker:")
+    """Return whether the engine runs on this machine: it is reached by a socket in the file system, or a pipe.
+
+    By these URLs docker.APIClient tells them from TCP and from SSH, which has one of the same scheme.
+    """
+    return client.base_url in ("http+docker://localhost", "http+docker://localnpipe")
 
 
-def shared_folders(client: Client, info: Raw, host_paths: tuple[str, ...]) -> SharedFolders:
+def shared_folders(client: Client, info: Raw, host_paths: tuple[str, ...]) -> SharedFolders | None:
     """Return which of the folders allowed are this machine's, and whom a container runs as so that its files are ours.
 
-    A rootless engine's root is the user that runs it; one that remaps users gives them to nobody. Images let a user
-    of the group 0 have a name in /etc/passwd, without which Java does not start.
+    None if the engine is on another machine. A rootless engine's root is the user that runs it; one that remaps users
+    gives them to nobody. Images let a user of group 0 have a name in /etc/passwd, without which Java does not start.
     """
+    if not is_local(client):
+        return None
     options = " ".join(map(str, info.get("SecurityOptions") or ()))
-    paths = host_paths if is_local(client) and "name=userns" not in options else ()
+    paths = host_paths if "name=userns" not in options else ()
     return SharedFolders(paths, user=f"{0 if 'name=rootless' in options else os.getuid()}:0", is_mounted=True)
 
 

@@ -50,7 +50,7 @@ class DockerProvider:
     """
 
     name = "docker"
-    shared_folders = SharedFolders(())  # until it is open
+    shared_folders: SharedFolders | None = None  # until it is open
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ from tests.unit.controllers.world import World
 class Sharing(FakeProvider):
     """A provider whose tasks see folders of this machine."""
 
-    shared_folders = SharedFolders(("/work",), user="7:0", is_mounted=True)
+    shared_folders: SharedFolders | None = SharedFolders(("/work",), user="7:0", is_mounted=True)
 
 
 def node(world: World) -> JSON:
@@ -33,6 +33,9 @@ def test_a_node_says_what_its_provider_shares_and_follows_it() -> None:
     assert shared_folders(node(world)) == Sharing.shared_folders
 
     provider.shared_folders = SharedFolders(())
+    assert shared_folders(node(world)) == SharedFolders(()), "its pods run on this machine"
+
+    provider.shared_folders = None
     assert SHARED_FOLDERS not in (node(world)["metadata"].get("annotations") or {})
 
     provider.shared_folders = SharedFolders(("/other",))

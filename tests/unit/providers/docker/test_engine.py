@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from types import SimpleNamespace
 
+import docker
 import pytest
+from requests.adapters import HTTPAdapter
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker.engine import connect, explain, shared_folders
+from chalicelib.providers.docker.engine import OLDEST_API, connect, explain, shared_folders
 from chalicelib.providers.docker.events import event_time, since_text
 from chalicelib.providers.docker.identity import control_plane_id
 from chalicelib.providers.docker.pause_image import CODE, program
@@ -70,9 +72,8 @@ def test_the_pause_program_is_an_elf_file_of_its_architecture(architecture: str)
         (["name=seccomp,profile=default"], "http+docker://localhost", ("/work",), os.getuid()),
         (["name=rootless"], "http+docker://localhost", ("/work",), 0),
         (["name=userns"], "http+docker://localhost", (), os.getuid()),
-        (None, "https://engine.example:2376", (), os.getuid()),
     ],
-    ids=["usual", "rootless", "remapped users", "another machine"],
+    ids=["usual", "rootless", "remapped users"],
 )
 def test_folders_are_shared_where_their_files_will_be_ours(
     options: list[str] | None, url: str, paths: tuple[str, ...], user: int
@@ -80,3 +81,10 @@ def test_folders_are_shared_where_their_files_will_be_ours(
     shared = shared_folders(SimpleNamespace(base_url=url), {"SecurityOptions": options}, ("/work",))
 
     assert shared == SharedFolders(paths, user=f"{user}:0", is_mounted=True)
+
+
+@pytest.mark.parametrize("host", ["tcp://engine.example:2376", "ssh://engine.example", "tcp://127.0.0.1:2376"])
+def test_an_engine_of_another_machine_shares_none(host: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("docker.api.client.SSHHTTPAdapter", lambda *_given, **_named: HTTPAdapter(), raising=False)
+    with docker.APIClient(base_url=host, version=OLDEST_API) as client:
+        assert shared_folders(client, {}, ("/work",)) is None

@@ -42,9 +42,10 @@ class InProcessClient(KubeClient):
         del query
         return self.logs.get(path.removeprefix(f"{PODS}/").removesuffix("/log"), "")
 
-    def add_node(self, provider: str) -> None:
+    def add_node(self, provider: str, **annotations: str) -> None:
         """Make the node by which a control plane of ours tells its provider."""
-        metadata = {"name": provider, "labels": {"sparkanywhere.io/provider": provider}}
+        marks = {f"sparkanywhere.io/{name.replace('_', '-')}": text for name, text in annotations.items()}
+        metadata = {"name": provider, "labels": {"sparkanywhere.io/provider": provider}, "annotations": marks}
         self._ask("POST", "/api/v1/nodes", {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
 
     def set_phase(self, pod: str, phase: str) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from botocore.credentials import Credentials
 
+from chalicelib.controllers.cluster.shared_folders import file_system
 from sparkanywhere.jobs.aws_credentials import with_credentials
 from sparkanywhere.jobs.job_files import FileFailed
 from sparkanywhere.jobs.spark_properties import properties
@@ -35,6 +36,12 @@ def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return credentials
 
 
+def add_node(kube: InProcessClient, provider: str, **told: Any) -> None:
+    """Make the node of a provider whose pods run on this machine, or as the test says."""
+    shared = {"paths": [], "user": "", "is_mounted": False, "file_system": file_system(), **told}
+    kube.add_node(provider, shared_folders=json.dumps(shared))
+
+
 def given(kube: InProcessClient, **fields: Any) -> tuple[JobSpec, dict[str, str], list[str]]:
     """Return a job with what goes along, the texts of its Secret, and what was said."""
     said: list[str] = []
@@ -47,7 +54,7 @@ def given(kube: InProcessClient, **fields: Any) -> tuple[JobSpec, dict[str, str]
 
 @pytest.mark.parametrize("provider", ["process", "docker"])
 def test_a_profile_goes_along_as_files(kube: InProcessClient, provider: str) -> None:
-    kube.add_node(provider)
+    add_node(kube, provider)
 
     spec, texts, said = given(kube)
 
@@ -64,7 +71,7 @@ def test_a_profile_goes_along_as_files(kube: InProcessClient, provider: str) -> 
 
 
 def test_nothing_of_them_is_in_the_environment_or_in_a_setting(kube: InProcessClient) -> None:
-    kube.add_node("process")
+    add_node(kube, "process")
 
     spec, _, said = given(kube)
 
@@ -76,7 +83,7 @@ def test_nothing_of_them_is_in_the_environment_or_in_a_setting(kube: InProcessCl
 def test_variables_of_the_callers_shell_go_along_as_files_too(
     kube: InProcessClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    kube.add_node("process")
+    add_node(kube, "process")
     monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKENV")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "other")
@@ -98,7 +105,7 @@ def test_variables_of_the_callers_shell_go_along_as_files_too(
     ],
 )
 def test_who_needs_none_or_has_chosen_otherwise_gets_none(kube: InProcessClient, fields: dict[str, Any]) -> None:
-    kube.add_node("process")
+    add_node(kube, "process")
 
     _, texts, said = given(kube, **fields)
 
@@ -111,15 +118,31 @@ def test_pods_on_other_machines_have_a_role(kube: InProcessClient) -> None:
     assert given(kube)[1:] == ({}, [])
 
 
-def test_a_control_plane_elsewhere_is_told_nothing(kube: InProcessClient) -> None:
-    kube.add_node("docker")
+NOT_HERE = "Your AWS credentials do not go along: nothing shows that control plane and pods are on this machine."
+
+
+def test_a_control_plane_elsewhere_gets_none(kube: InProcessClient) -> None:
+    add_node(kube, "docker")
     kube.host_name = "spark.example"
 
-    assert given(kube)[1:] == ({}, [])
+    assert given(kube)[1:] == ({}, [NOT_HERE])
+
+
+@pytest.mark.parametrize("provider", ["process", "docker"])
+def test_another_machine_behind_a_tunnel_gets_none(kube: InProcessClient, provider: str) -> None:
+    add_node(kube, provider, file_system="another-machine")
+
+    assert given(kube)[1:] == ({}, [NOT_HERE])
+
+
+def test_an_engine_of_another_machine_gets_none(kube: InProcessClient) -> None:
+    kube.add_node("docker")
+
+    assert given(kube)[1:] == ({}, [NOT_HERE])
 
 
 def test_without_any_it_is_said_what_makes_them(kube: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    kube.add_node("process")
+    add_node(kube, "process")
     monkeypatch.delenv("AWS_PROFILE")
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "nowhere")
     monkeypatch.setenv("AWS_CONFIG_FILE", "nowhere")
@@ -131,7 +154,7 @@ def test_without_any_it_is_said_what_makes_them(kube: InProcessClient, monkeypat
 
 
 def test_the_role_of_the_machine_is_left_to_its_pods(kube: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> None:
-    kube.add_node("docker")
+    add_node(kube, "docker")
     role = Credentials("AKROLE", "secret", method="iam-role")
     monkeypatch.setattr("boto3.Session.get_credentials", lambda _session: role)
 
@@ -142,7 +165,7 @@ def test_the_role_of_the_machine_is_left_to_its_pods(kube: InProcessClient, monk
 def test_a_profile_that_cannot_be_used_is_one_sentence(
     kube: InProcessClient, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
-    kube.add_node("process")
+    add_node(kube, "process")
     monkeypatch.setenv("AWS_PROFILE", name)
 
     with pytest.raises(FileFailed, match=r"^Your AWS credentials for --with cannot be had: .*; log in again.$"):
