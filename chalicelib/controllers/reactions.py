@@ -24,6 +24,7 @@ from chalicelib.controllers.files.staged_files import StagedFiles
 from chalicelib.controllers.lifecycle.claims import VolumeClaims, claims_of, is_protected
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
+from chalicelib.controllers.lifecycle.job_secrets import JobSecrets, has_ended
 from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.podmodel.index import PodIndex
@@ -108,6 +109,7 @@ class Lifecycle:
     namespace_objects: NamespaceObjects
     claims: VolumeClaims
     definitions: DefinitionController
+    job_secrets: JobSecrets
     expiry: PodExpiry
 
 
@@ -162,6 +164,8 @@ class Reactions:
         on("pods", ["STATUS"], lambda _, pod: to.causes.pod_changed(pod))
         on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
+        on("pods", ("MODIFIED", "STATUS"), self._end_secrets)
+        on("jobs", ["MODIFIED"], self._end_secrets)
         on("pods", ["DELETED"], lambda _, pod: later(partial(to.pods.forget, pod)))
         if parking := to.parking:
             on("pods", ("MODIFIED", "STATUS"), lambda _, pod: later(partial(parking.pod_changed, pod)))
@@ -236,6 +240,10 @@ class Reactions:
     def _recount_ended(self, _: str, pod: JSON) -> None:
         if is_terminal(pod):
             self._controllers.quotas.object_gone(pod["metadata"].get("namespace", ""))
+
+    def _end_secrets(self, resource: str, owner: JSON) -> None:
+        if has_ended(resource, owner):
+            self._later(partial(self._controllers.lifecycle.job_secrets.owner_ended, owner))
 
     def _release_claims(self, _: str, pod: JSON) -> None:
         namespace = pod["metadata"].get("namespace", "")

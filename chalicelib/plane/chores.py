@@ -43,6 +43,7 @@ def chores(base: Foundation, index: PodIndex, to: Controllers) -> Iterator[Chore
     yield Chore("claims", EXPIRY_SECONDS, to.lifecycle.claims.sweep)
     yield Chore("definitions", EXPIRY_SECONDS, to.lifecycle.definitions.sweep)
     yield Chore("pod-expiry", EXPIRY_SECONDS, to.lifecycle.expiry.sweep)
+    yield Chore("job-secrets", EXPIRY_SECONDS, to.lifecycle.job_secrets.sweep)
     yield Chore("namespace-objects", EXPIRY_SECONDS, to.lifecycle.namespace_objects.sweep)
     yield Chore("record-expiry", EXPIRY_SECONDS, to.records.sweep)
     yield Chore("event-expiry", EXPIRY_SECONDS, to.recorder.expire)

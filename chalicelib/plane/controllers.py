@@ -18,6 +18,7 @@ from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
 from chalicelib.controllers.lifecycle.claims import VolumeClaims
 from chalicelib.controllers.lifecycle.definitions import DefinitionController
 from chalicelib.controllers.lifecycle.garbage import Garbage
+from chalicelib.controllers.lifecycle.job_secrets import JobSecrets
 from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
 from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.cause_finder import CauseFinder
@@ -276,6 +277,7 @@ def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lif
             removed=stored.changes.namespace_removed,
         ),
         namespace_objects=NamespaceObjects(storage=storage, registries=stored.registries, root_ca=base.root_ca),
+        job_secrets=JobSecrets(storage=storage, delete=delete),
         claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
         definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
         expiry=PodExpiry(

@@ -13,6 +13,7 @@ from dataclasses import replace
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.cluster.shared_folders import shared_folders
 from chalicelib.extras import lacking
+from chalicelib.resources.configuration.secrets import DELETE_AT_END
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.jars.table import jar_table
@@ -52,9 +53,10 @@ def with_credentials(
         if not profile:
             say("There are no AWS credentials here that could go along: `aws configure` makes them.")
         return spec, []
-    say(f"Your AWS credentials ({profile}) go along, in a Secret that is deleted with the job")
+    say(f"Your AWS credentials ({profile}) go along, in a Secret that is deleted when the job has ended")
     entries = {key: base64.b64encode(text.encode()).decode() for key, text in files.items()}
-    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}, "type": "Opaque", "data": entries}
+    metadata = {"name": name, "annotations": {DELETE_AT_END: "true"}}
+    secret = {"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "type": "Opaque", "data": entries}
     changed = replace(spec, secrets={**spec.secrets, name: PATH}, env={**PLACES, **spec.env})
     return changed, [("secrets", {**secret, "immutable": True})]
 

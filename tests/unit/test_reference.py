@@ -13,6 +13,7 @@ from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, CAPACIT
 from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
 from chalicelib.endpoints.http.requests import ROUTES
 from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.configuration.secrets import DELETE_AT_END
 from chalicelib.resources.pods.marks import (
     ENDED_BY,
     HOME_ZONE,
@@ -67,7 +68,7 @@ def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
     ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, ENDED_BY, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
     ours |= {FALLBACK, CAPACITY_PROVIDER}
     ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE, PARK, PARKED_POD}
-    ours |= {WARM, KEEP_WARM}
+    ours |= {WARM, KEEP_WARM, DELETE_AT_END}
 
     assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours
 

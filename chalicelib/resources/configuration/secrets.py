@@ -21,6 +21,7 @@ from chalicelib.registry.strategy import AGE_COLUMN, NAME_COLUMN, Column, Strate
 from chalicelib.registry.subresources import READ_VERBS, WRITE_VERBS
 from chalicelib.resources.configuration.configmaps import MAX_DATA_BYTES, decoded_size, fixed_causes
 
+DELETE_AT_END = "sparkanywhere.io/delete-at-end"  # "true": it goes when the pods or Jobs that own it have ended
 ACCOUNT_NAME = "kubernetes.io/service-account.name"
 DOCKER_KEYS = {"kubernetes.io/dockercfg": ".dockercfg", "kubernetes.io/dockerconfigjson": ".dockerconfigjson"}
 

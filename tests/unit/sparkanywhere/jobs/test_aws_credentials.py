@@ -67,7 +67,7 @@ def test_a_profile_goes_along_as_files(kube: InProcessClient, provider: str) -> 
     assert spec.secrets == {"etl-aws": "/opt/sparkanywhere/aws"}
     for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CREDENTIAL_PROFILES_FILE"):  # of the SDK's versions 2 and 1
         assert spec.env[name] == "/opt/sparkanywhere/aws/credentials"
-    assert said == ["Your AWS credentials (profile work) go along, in a Secret that is deleted with the job"]
+    assert said == ["Your AWS credentials (profile work) go along, in a Secret that is deleted when the job has ended"]
 
 
 def test_nothing_of_them_is_in_the_environment_or_in_a_setting(kube: InProcessClient) -> None:
