@@ -17,7 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.lifecycle.namespace_objects import new_namespace_objects
 from chalicelib.controllers.podmodel.budget import exceeded
 from chalicelib.controllers.podmodel.family import heads_of
-from chalicelib.controllers.podmodel.parked import parked_for
+from chalicelib.controllers.podmodel.parked import may_take_warm, parked_for
 from chalicelib.controllers.podmodel.placement import home_zone
 from chalicelib.controllers.podmodel.refusals import warnings_of
 from chalicelib.controllers.pods.warm import WarmTasks
@@ -119,6 +119,10 @@ class Admission:
 
     @contextmanager
     def _reserve_for_pod(self, pod: JSON, now: Reader, *, user: str) -> Iterator[None]:
+        if TAKES_WARM in annotations_of(pod):
+            drivers = heads_of(now, pod)
+            if not any(may_take_warm(pod, each, user=user) for each in drivers):
+                del pod["metadata"]["annotations"][TAKES_WARM]
         has_claimed = self._warm.claim(pod, user=user)
         try:
             with self._quotas.reserve("pods", pod, now, is_dry_run=False):

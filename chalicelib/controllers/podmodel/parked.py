@@ -117,6 +117,17 @@ def warm_pod(driver: JSON, *, span: str) -> JSON:
     }
 
 
+def may_take_warm(pod: JSON, driver: JSON, *, user: str) -> bool:
+    """Return whether a new pod of a user's may take what its driver may: any client may name any owner.
+
+    The request is the driver's own, its user's, or by a controller of ours, which is "".
+    """
+    about = driver["metadata"]
+    account = f"system:serviceaccount:{about['namespace']}:{spec_of(driver).get('serviceAccountName')}"
+    is_owned = any(each.get("controller") and each["uid"] == about["uid"] for each in owners_of(pod))
+    return is_owned and user in ("", account, annotations_of(driver).get(TAKES_WARM))
+
+
 def may_be_bound(parked: JSON, executor: JSON) -> bool:
     """Return whether a stored pod is the parked one that an executor's mark names: of the same owner, or claimed."""
     if is_warm(parked):

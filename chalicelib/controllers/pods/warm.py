@@ -44,7 +44,7 @@ from chalicelib.storage.keys import object_key, prefix
 LOG = logging.getLogger(__name__)
 
 NAMES = "warm-"  # how the names of warm pods begin: a new pod has to find them among thousands
-MOST_LOOKED_AT = 200  # pods from there on
+PAGE = 50  # pods that are read at once from there on, others' too
 LEAST_SECONDS = 60.0  # that one must have left: a driver that starts cold takes as long to ask for its executors
 CLAIM_SECONDS = 120.0  # from a claim to its pod at most: a create takes no longer
 
@@ -77,26 +77,34 @@ class WarmTasks:
     def claim(self, pod: JSON, *, user: str) -> bool:
         """Mark, in place, a new pod of a user's as a warm one, or as the one that a warm task waits for.
 
-        Returns whether it has claimed one.
+        Returns whether it has claimed one. Raises 403 for a warm pod that a controller makes: it would be nobody's.
         """
         marks = pod["metadata"].setdefault("annotations", {})
         if WARM in marks and WAITS_FOR not in marks:
+            if not user:
+                why = f"{WARM} is for a driver that a user creates: nobody could take the tasks of a workload's"
+                raise forbidden("pods", pod["metadata"]["name"], why)
             marks |= {WAITS_FOR: "", WARM_USER: user}
         role, is_one = labels_of(pod).get(parked.ROLE_LABEL), WARM in marks or WARM_USER in marks
         if is_one or self._provider is None or spec_of(pod).get("schedulingGates"):
             return False
         if role != "driver" and (TAKES_WARM not in marks or PARKED_POD in marks):
             return False
-        waiting = self._named_warm(pod["metadata"]["namespace"])
+        taker = user if role == "driver" else marks[TAKES_WARM]
+        waiting = list(self._warm_of(taker, pod["metadata"]["namespace"])) if taker else []
         if role == "driver" and user and (waiting or KEEP_WARM in marks):
             marks[TAKES_WARM] = user
         return any(self._take(each, pod) for each in self._fitting(waiting, pod))
 
-    def _named_warm(self, namespace: str) -> list[JSON]:
-        """Return the stored pods of such names, as many as there may be in one namespace."""
+    def _warm_of(self, user: str, namespace: str) -> Iterator[JSON]:
+        """Yield a user's warm pods of a namespace."""
         first = object_key("pods", namespace, NAMES)
-        items = self._storage.list(prefix("pods", namespace), start_key=first, limit=MOST_LOOKED_AT).items
-        return [each.object() for each in items if each.key.startswith(first)]
+        next_key: str | None = first
+        while next_key and next_key.startswith(first):
+            page = self._storage.list(prefix("pods", namespace), start_key=next_key, limit=PAGE)
+            found = [each.object() for each in page.items if each.key.startswith(first) and WARM_USER in each.json]
+            yield from (each for each in found if parked.is_warm(each) and annotations_of(each)[WARM_USER] == user)
+            next_key = page.next_key
 
     def _fitting(self, waiting: list[JSON], pod: JSON) -> Iterator[JSON]:
         """Yield the warm pods that a new pod may have, those it has claimed before and those that end first."""
@@ -105,9 +113,7 @@ class WarmTasks:
         able = [
             each
             for each in waiting
-            if parked.is_warm(each)
-            and annotations_of(each)[WARM_USER] == marks.get(TAKES_WARM)
-            and annotations_of(each)[WAITS_FOR] in ("", name)
+            if annotations_of(each)[WAITS_FOR] in ("", name)
             and home in (ANY_ZONE, annotations_of(each).get(ZONE, home))
             and spec_of(each).get("serviceAccountName") == spec_of(pod).get("serviceAccountName")
             and handle_of(each)

@@ -68,7 +68,8 @@ WRITTEN_BY_US = (
 NOT_DOLLARS = "must be an amount of US dollars above 0, such as 5 or 0.50"
 NOT_A_TTL = "must be a number of seconds, a span such as 90s, 15m, 12h or 7d, or never"
 
-NOT_WARM = "must be a number of seconds, or a span such as 90s, 15m or 2h, of a day at most"
+NOT_WARM = "must be a number of seconds, or a span such as 300s, 15m or 2h, of 2 minutes at least, of a day at most"
+SHORTEST_WARM_SECONDS = 120  # no job gets the last one, and the tasks take most of the first to be there
 LONGEST_WARM_SECONDS = 86400
 
 _TTL = re.compile(r"([0-9]{1,15})([smhd]?)", re.ASCII)
@@ -98,7 +99,7 @@ def parse_warm(text: str) -> int:
     """Return for how many seconds tasks are to be kept warm. Raises ValueError."""
     with suppress(ValueError):
         seconds = parse_ttl(text) or 0.0
-        if 1 <= seconds <= LONGEST_WARM_SECONDS:
+        if SHORTEST_WARM_SECONDS <= seconds <= LONGEST_WARM_SECONDS:
             return int(seconds)
     raise ValueError(NOT_WARM)
 

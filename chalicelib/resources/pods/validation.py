@@ -11,12 +11,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from chalicelib.apimachinery.accessors import metadata_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules import meta, names
 from chalicelib.apimachinery.rules.causes import duplicate, forbidden, invalid, not_supported, required
 from chalicelib.apimachinery.rules.status import Cause
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.containers import containers_causes, pod_resources_causes, resource_ref_causes
+from chalicelib.resources.pods.marks import WAITS_FOR
 from chalicelib.resources.shared.formats import MAX_INT32, RESERVED_AUDIENCE, is_reserved_audience, relative_path_error
 
 MAX_FILE_MODE = 0o777
@@ -185,8 +186,11 @@ def update_causes(pod: JSON, old: JSON) -> Iterator[Cause]:
             yield forbidden(f"spec.{kind}", "pod updates may not add or remove containers")
             return
         for index, container in enumerate(spec.get(kind, ())):
-            if not container.get("image"):
+            image = container.get("image")
+            if not image:
                 yield forbidden(f"spec.{kind}[{index}].image", "must not be empty")
+            elif WAITS_FOR in annotations_of(old) and image != before[kind][index].get("image"):
+                yield forbidden(f"spec.{kind}[{index}].image", "a task of the image that it had waits for this pod")
     deadline, old_deadline = spec.get("activeDeadlineSeconds"), before.get("activeDeadlineSeconds")
     if old_deadline is not None and (deadline is None or deadline > old_deadline):
         why = "must not update from a positive integer to nil value"

@@ -280,7 +280,7 @@ def test_a_pod_that_cannot_be_warm_is_refused(w: World, name: str, labels: dict[
     assert refused.value.code == 403
 
 
-@pytest.mark.parametrize("span", ["", "never", "0", "2d", "soon"])
+@pytest.mark.parametrize("span", ["", "never", "0", "119", "2d", "soon"])
 @pytest.mark.parametrize("wish", ["warm", "keep_warm"])
 def test_a_time_that_is_none_is_refused(w: World, wish: str, span: str) -> None:
     with pytest.raises(StatusError, match="of a day at most"):

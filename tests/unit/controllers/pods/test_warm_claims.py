@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from typing import Any
 
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.registry.options import Patch, WriteOptions
+from chalicelib.storage.base import Page
 from sparkanywhere.jobs.applications import find_application
 from tests.api_client import ApiClient
 from tests.fake_provider import FakeProvider
@@ -173,3 +175,82 @@ def test_the_name_of_a_job_is_not_that_of_what_it_leaves(empty: World) -> None:
 
     assert (job.driver_name, job.state) == ("a", "Succeeded")
     assert (kept.driver_name, kept.state) == ("warm-a", "Warm")
+
+
+def create_executor_as(user: str, w: World, *, is_controller: bool) -> str:
+    """Have a user ask for an executor of driver `a`, of the shape of the warm pod; return the handle of its task."""
+    owner = {**w.owner_of()["ownerReferences"][0], "controller": is_controller}
+    about = {"labels": {"spark-role": "executor"}, "ownerReferences": [owner]}
+    w.create("configmaps", "e", data={})
+    w.user = user
+    volumes = [{"name": "conf", "configMap": {"name": "e"}}]
+    w.create_pod("e", metadata=about, containers=w.pod("warm-1")["spec"]["containers"], volumes=volumes)
+    return handle_of(w.pod("e"))
+
+
+@pytest.mark.parametrize(
+    ("user", "is_controller", "is_given"),
+    [
+        ("ana", True, True),
+        ("system:serviceaccount:ns:default", True, True),
+        ("bob", True, False),
+        ("system:serviceaccount:ns:other", True, False),
+        ("system:serviceaccount:other:default", True, False),
+        ("ana", False, False),
+    ],
+)
+def test_only_the_pods_of_a_users_driver_take_that_users_tasks(
+    empty: World, user: str, is_controller: bool, is_given: bool
+) -> None:
+    create_driver(empty, keep_warm="10m", properties=ONE_EXECUTOR)
+    create_driver(empty, "warm-1", warm="30m", properties=ONE_EXECUTOR)
+    waiting = empty.handle("warm-1")
+
+    handle = create_executor_as(user, empty, is_controller=is_controller)
+
+    assert handle == (waiting if is_given else empty.handle("e"))
+
+
+def test_a_warm_pod_that_a_workload_makes_is_refused(empty: World) -> None:
+    empty.user = ""
+
+    with pytest.raises(StatusError, match="nobody could take") as refused:
+        create_driver_pod(empty, "warm-j", warm="30m")
+
+    assert refused.value.code == 403
+
+
+def test_others_pods_hide_no_warm_one(w: World) -> None:
+    waiting = w.handle("warm-1")
+    for number in range(220):
+        w.create_pod(f"warm-0-{number}", schedulingGates=[{"name": "hold"}])
+
+    create_driver(w)
+
+    assert handle_of(w.pod()) == waiting
+
+
+def test_a_look_for_warm_pods_goes_no_further_than_their_names(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(120):
+        w.create_pod(f"x-{number}", schedulingGates=[{"name": "hold"}])
+    pages = []
+    listed = w.storage.list
+
+    def list_pods(prefix: str, **options: Any) -> Page:  # Any: those of Storage.list
+        page = listed(prefix, **options)
+        if str(options.get("start_key") or "").startswith("/registry/pods/ns/warm-"):
+            pages.append(len(page.items))
+        return page
+
+    monkeypatch.setattr(w.storage, "list", list_pods)
+    create_driver_pod(w, "b")
+
+    assert pages == [50]
+
+
+@pytest.mark.parametrize("name", ["warm-1", "warm-1-parked-1"])
+def test_the_image_of_a_pod_whose_task_waits_stays_what_it_is(w: World, name: str) -> None:
+    with pytest.raises(StatusError, match="a task of the image that it had waits") as refused:
+        change_image(w, name)
+
+    assert refused.value.code == 422

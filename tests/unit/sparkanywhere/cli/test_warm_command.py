@@ -98,7 +98,7 @@ def test_a_dry_run_says_what_it_would_cost_at_most() -> None:
     assert "Nothing was created." in result.output
 
 
-@pytest.mark.parametrize("span", ["never", "2d", "soon"])
+@pytest.mark.parametrize("span", ["never", "60s", "2d", "soon"])
 def test_a_time_that_is_none_is_refused(span: str) -> None:
     result = CliRunner().invoke(main, ["warm", "--for", span, "--dry-run"])
 
