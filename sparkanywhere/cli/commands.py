@@ -55,7 +55,8 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
     echo(f"Ended:        {local_time(found.ended_at)}, after {took}" if found.ended_at else f"Has taken:    {took}")
     if record["start_seconds"]:
         echo(f"Start:        {start_words(record['start_seconds'], record['start_advice'])}")
-    echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} on Fargate")
+    where = f"on {reference_prices().seller}"
+    echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} {where}")
     rows = [[pod["pod"], pod["state"] or "", pod["ip"] or "-", pod["cause"] or ""] for pod in pods]
     print_table(("POD", "STATE", "IP", "CAUSE"), rows)
     for event in happened:

@@ -36,7 +36,7 @@ UNFIT: dict[str, Any] = {"args": (), "max_attempts": 1, "max_usd": "", "keep_war
     " --dry-run; sparkanywhere warm --stop"
 )
 @click.argument("application", type=click.Path(), required=False, default="")
-@click.option("--for", "span", default="30m", show_default=True, metavar="TIME", help="So long: 90s, 15m; 24h at most.")
+@click.option("--for", "span", default="30m", show_default=True, metavar="TIME", help="So long: 2m to 24h.")
 @job_options
 @click.option("--stop", is_flag=True, help="End those that wait in the namespace.")
 @click.option("--dry-run", is_flag=True, help="Say what would wait and at what price, and create nothing.")
@@ -58,12 +58,13 @@ def warm(*, context: str, namespace: str, span: str, stop: bool, output: str, **
             return
         client = KubeClient(open_target(context=context, namespace=spec.namespace, lasting=True).access)
         made = submit(client, spec, suffix=new_suffix(), say=partial(echo, err=True))
-    found = estimate(spec, reference_prices().rates)
+    listed = reference_prices()
+    found = estimate(spec, listed.rates)
     if is_for_programs(output):
         about = {"id": made.id, "driver": made.name, "tasks": 1 + spec.executors, "seconds": spec.time_limit}
         print_records({**about, "usd_per_hour": found.usd_per_hour, "usd_at_most": found.usd_at_most}, output)
         return
-    price = f"${found.usd_per_hour:.4f} an hour on Fargate, at most ${found.usd_at_most or 0.0:.4f}"
+    price = f"${found.usd_per_hour:.4f} an hour on {listed.seller}, at most ${found.usd_at_most or 0.0:.4f}"
     echo(f"{1 + spec.executors} tasks start, and wait {span} for a job: {price}.")
     echo("`sparkanywhere warm --stop` ends them.", err=True)
 

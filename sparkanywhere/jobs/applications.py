@@ -160,9 +160,10 @@ class Application:
         Of tasks that wait for a job until when, and at what price.
         """
         if self.waiting:
-            usd = sum(hourly_usd(each, reference_prices().rates) for each in self.waiting)
+            listed = reference_prices()
+            usd = sum(hourly_usd(each, listed.rates) for each in self.waiting)
             end = max((format_time(each) for each in map(deadline, self.waiting) if each), default="their time is over")
-            return f"{len(self.waiting)} tasks wait for a job until {end}: ${usd:.4f} an hour on Fargate"
+            return f"{len(self.waiting)} tasks wait for a job until {end}: ${usd:.4f} an hour on {listed.seller}"
         driver = self.driver or {}
         return cause_of(driver) or why_pending(driver)
 
