@@ -8,6 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -17,6 +18,7 @@ from sparkanywhere.client.failure import Failure
 LEAST = (1, 11)  # as terraform/provider.tf
 INSTALL = "https://developer.hashicorp.com/terraform/install has it for every system, in one file"
 COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+TEXT: Any = {"encoding": "utf-8", "errors": "replace"}  # of what Terraform and its providers say
 
 
 class TerraformFailed(Failure):
@@ -54,11 +56,11 @@ class Terraform:
 
     def read(self, *words: str) -> str:
         """Return what a command says that changes nothing."""
-        with TemporaryFile("w+") as said, TemporaryFile("w+") as errors:
+        with TemporaryFile("w+", **TEXT) as said, TemporaryFile("w+", **TEXT) as errors:
             code = ended([self._program, *words], self._folder, stdout=said, stderr=errors)
             said.seek(0)
             errors.seek(0)
-            text = said.read()
+            text: str = said.read()
             why = diagnosed(text) or _told(errors.read())
         if code:
             raise TerraformFailed(" ".join(why) or f"terraform {words[0]} ended with {code}.")
@@ -82,18 +84,20 @@ def ended(
 
     What it says goes to `stdout`; or with `until` to ours, up to the line of that text, which begins a list of what it
     has made. The terminal sends Ctrl-C to the command as well, which then writes down what it has done so far: killed
-    before that, Terraform would forget resources that it has made.
+    before that, or with nobody who reads what it says, Terraform would forget resources that it has made.
     """
     is_interrupted = is_over = False
+    encoding = sys.stdout.encoding or "utf-8"
     shown = subprocess.PIPE if until else stdout
-    with subprocess.Popen(command, cwd=folder, stdout=shown, stderr=stderr, text=True) as process:
+    with subprocess.Popen(command, cwd=folder, stdout=shown, stderr=stderr, **TEXT) as process:
         while True:
             try:
                 for line in process.stdout or ():
                     is_over = is_over or line.strip() == until
                     if not is_over:
-                        sys.stdout.write(line)
-                        sys.stdout.flush()
+                        with suppress(OSError):  # whoever read it has gone: the command still has to be heard out
+                            sys.stdout.write(line.encode(encoding, "replace").decode(encoding))
+                            sys.stdout.flush()
                 code = process.wait()
             except KeyboardInterrupt:
                 is_interrupted = True

@@ -8,7 +8,11 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Callable
+from contextlib import suppress
+from io import BytesIO, TextIOWrapper
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 
@@ -84,6 +88,31 @@ def test_what_is_made_is_shown_and_the_outputs_are_not(
     Terraform(tmp_path).run("apply")
 
     assert capsys.readouterr().out == "aws_vpc.this: Creating...\nApply complete!\n\n"
+
+
+def closed_pipe() -> TextIO:
+    """Return the end of a pipe that nobody reads, as of `| head`."""
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    return os.fdopen(write_end, "w")
+
+
+@pytest.mark.parametrize(
+    "stdout", [lambda: TextIOWrapper(BytesIO(), "utf-8"), lambda: TextIOWrapper(BytesIO(), "ascii"), closed_pipe]
+)
+def test_a_command_is_heard_out_whatever_it_says_and_whoever_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stdout: Callable[[], TextIO]
+) -> None:
+    """With a closed pipe before it, Terraform would die and forget what it has made."""
+    program(tmp_path, "for each in $(seq 9999); do printf 'made \\377 ╷ %s\\n' $each || exit 1; done; touch state")
+    ours = stdout()
+    monkeypatch.setattr("sys.stdout", ours)
+
+    code = ended([str(tmp_path / "terraform")], tmp_path, until="Outputs:")
+
+    assert (code, (tmp_path / "state").exists()) == (0, True)
+    with suppress(BrokenPipeError):
+        ours.close()
 
 
 def test_ctrl_c_waits_for_the_command_which_has_heard_it_too(tmp_path: Path) -> None:
