@@ -36,7 +36,7 @@ judge_heap() {
 list_jars() {  # the archive's jars in its order, then those that have come since
   class_path="$logging$jars/*"
   [ "$archive" ] || return
-  changed="$(stat @format@ "$modules" "$jars"/*.jar 2>/dev/null | grep -vxFf - "$listing" | head -n 1)"
+  changed="$(stat -L @format@ "$modules" "$jars"/*.jar 2>/dev/null | grep -vxFf - "$listing" | head -n 1)"
   if [ "$changed" ]; then
     why="${changed#* * } is not what it was"
     return

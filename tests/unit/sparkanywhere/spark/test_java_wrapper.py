@@ -141,6 +141,20 @@ def test_a_jar_that_has_come_since_follows_those_of_the_archive(spark_home: Path
     assert said == ""
 
 
+def test_an_archive_is_used_where_jars_and_java_are_links(spark_home: Path, tmp_path: Path) -> None:
+    writing_java(tmp_path / "real")
+    for path in (tmp_path / "real" / "lib" / "modules", *(spark_home / "jars").iterdir()):
+        kept = path.rename(tmp_path / path.name)
+        path.symlink_to(kept)
+        kept.write_text("a size that no link to it has")
+    wrap(spark_home, spark_home, tmp_path / "real")
+    assert make_archive(spark_home)
+
+    arguments, said = spark_jvm(spark_home)
+
+    assert (arguments[0], said) == (f"-XX:SharedArchiveFile={spark_home}/java/classes.jsa", "")
+
+
 def test_an_archive_of_which_nothing_is_known_is_left_out(spark_home: Path, tmp_path: Path) -> None:
     home = archived(spark_home, tmp_path)
     WrappedJava(home).listing.unlink()
