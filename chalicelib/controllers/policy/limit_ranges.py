@@ -51,6 +51,15 @@ def _fill_container(container: JSON, requests: Texts, limits: Texts, word: str) 
             yield f"{', '.join(names)} {what} for {word} {container.get('name', '')}"
 
 
+def bounded(resource: str, obj: JSON) -> list[JSON | None]:
+    """Return what LimitRanges bound of an object: the resources of a pod, its containers and a claim; else nothing."""
+    if resource == "persistentvolumeclaims":
+        return [spec_of(obj).get("resources")]
+    if resource != "pods":
+        return []
+    return [each.get("resources") for each in (spec_of(obj), *all_containers(spec_of(obj)))]
+
+
 def problems(resource: str, obj: JSON, ranges: list[JSON]) -> list[str]:
     """Return what of a pod or a PersistentVolumeClaim is out of bounds, a sentence each."""
     found: list[str] = []

@@ -82,14 +82,15 @@ class Quotas:
     def reserve_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve what a changed object, which is stored inside the context, uses more than before. Raises 403.
 
-        A pod that is resized, a claim that is expanded. What it uses less is given back.
+        A pod that is resized, a claim that is expanded. What it uses less is given back. LimitRanges bound a changed
+        object as they bound a new one, whether it grows or not.
         """
         namespace, after, before = new["metadata"].get("namespace") or "", usage(resource, new), usage(resource, old)
+        if namespace and limit_ranges.bounded(resource, new) != limit_ranges.bounded(resource, old):
+            _hold_to_ranges(resource, new, self._storage)
         if not namespace or after == before:
             return nullcontext()
         more = {name: each for name, each in less(after, before).items() if each > ZERO}
-        if more:
-            _hold_to_ranges(resource, new, self._storage)
         quotas = self._storage.list(prefix(QUOTAS, namespace)).items
         if more and quotas:
             self._take(resource, new, more, quotas, is_dry_run=is_dry_run)
@@ -257,7 +258,7 @@ def _ranges(namespace: str, reader: Reader) -> list[JSON]:
 
 def _hold_to_ranges(resource: str, obj: JSON, reader: Reader) -> None:
     """Raise 403 for what the LimitRanges of its namespace do not let be."""
-    if resource not in ("pods", "persistentvolumeclaims"):
+    if not limit_ranges.bounded(resource, obj):
         return
     ranges = _ranges(obj["metadata"]["namespace"], reader)
     if problems := limit_ranges.problems(resource, obj, ranges) if ranges else []:

@@ -106,12 +106,54 @@ def test_a_pod_is_resized_within_its_quota_and_gives_back_what_it_needs_no_more(
     until(lambda: _used(api) == {"requests.cpu": "100m"}, "the quota to be counted anew")
 
 
-def test_a_pod_is_resized_within_the_bounds_of_a_limit_range(api: ApiClient) -> None:
-    api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
-    item = {"type": "Pod", "max": {"cpu": "1"}}
+CPU, LIMITED = {"requests": {"cpu": "500m"}}, {"requests": {"cpu": "500m"}, "limits": {"cpu": "500m"}}
+
+
+@pytest.mark.parametrize(
+    ("item", "before", "after", "why"),
+    [
+        ({"type": "Pod", "max": {"cpu": "1"}}, [CPU], [{"requests": {"cpu": "2"}}], "maximum cpu usage per Pod is 1."),
+        (
+            {"type": "Container", "min": {"cpu": "200m"}},
+            [CPU],
+            [{"requests": {"cpu": "100m"}}],
+            "minimum cpu usage per Container is 200m, but request is 100m",
+        ),
+        (
+            {"type": "Container", "maxLimitRequestRatio": {"cpu": "2"}},
+            [LIMITED],
+            [{"requests": {"cpu": "100m"}, "limits": {"cpu": "500m"}}],
+            "cpu max limit to request ratio per Container is 2, but provided ratio is 5",
+        ),
+        (
+            {"type": "Container", "max": {"cpu": "600m"}},
+            [LIMITED, LIMITED],
+            [{kind: {"cpu": cpu} for kind in LIMITED} for cpu in ("300m", "700m")],  # one takes from the other
+            "maximum cpu usage per Container is 600m, but limit is 700m",
+        ),
+        (
+            {"type": "Container", "min": {"memory": "64Mi"}},
+            [{"requests": {"cpu": "1", "memory": "128Mi"}}],
+            [{"requests": {"memory": "32Mi"}}],
+            "minimum memory usage per Container is 64Mi, but request is 32Mi",
+        ),
+    ],
+)
+def test_a_resized_pod_is_held_to_a_limit_range_as_a_new_one_is(
+    api: ApiClient, item: JSON, before: list[JSON], after: list[JSON], why: str
+) -> None:
+    def containers(each: list[JSON]) -> list[JSON]:
+        return [{"name": f"c{at}", "image": "i", "resources": resources} for at, resources in enumerate(each)]
+
+    api.create(f"{BASE}/pods", {"metadata": {"name": "a"}, "spec": {"containers": containers(before)}})
     api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
 
-    assert "maximum cpu usage per Pod is 1" in _message(_resize(api, "2"))
+    spec = {"containers": containers(after)}
+    answer = api.request("PATCH", f"{BASE}/pods/a/resize", {"spec": spec}, content_type=STRATEGIC)
+
+    assert why in _message(answer)
+    labelled = {"metadata": {"labels": {"of": "old"}}}  # the bounds came later: they are of no concern to other changes
+    assert api.request("PATCH", f"{BASE}/pods/a", labelled, content_type=STRATEGIC).status == 200
 
 
 MORE = {"requests": {"cpu": "5"}}
