@@ -16,10 +16,10 @@ from datetime import datetime
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, owners_of, phase_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import finished_at
-from chalicelib.controllers.podmodel.parked import is_parked
+from chalicelib.controllers.podmodel.parked import is_parked, is_to_keep_warm
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.runtime.objects import ENDED_POD, paged
-from chalicelib.resources.pods.marks import TTL_ANNOTATION
+from chalicelib.resources.pods.marks import KEEP_WARM, TTL_ANNOTATION
 from chalicelib.storage.base import EventType, RevisionExpired, Storage
 from chalicelib.storage.keys import parse_key, prefix, stored_metadata
 
@@ -38,6 +38,7 @@ class Ending:
     role: str  # Spark's label
     is_parked: bool
     ttl: str  # as the client wrote it
+    keep_warm: str  # for how long, as the client wrote it, while it has not been done
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +75,7 @@ def indexed(key: str, revision: int, text: str) -> IndexedPod:
             role=str(labels_of(pod).get("spark-role", "")),
             is_parked=is_parked(pod),
             ttl=str(annotations_of(pod).get(TTL_ANNOTATION, "")),
+            keep_warm=annotations_of(pod)[KEEP_WARM] if is_to_keep_warm(pod) else "",
         )
     return IndexedPod(
         key=key,

@@ -11,10 +11,20 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, labels_of, owners_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.marks import KEEP_WARM, PARK, PARKED, PARKED_POD, TAKES_WARM, WAITS_FOR, WARM, WARM_USER
+from chalicelib.resources.pods.marks import (
+    KEEP_WARM,
+    KEPT_WARM,
+    PARK,
+    PARKED,
+    PARKED_POD,
+    TAKES_WARM,
+    WAITS_FOR,
+    WARM,
+    WARM_USER,
+)
 
 ROLE_LABEL, PARKED_ROLE, EXECUTOR_ROLE = "spark-role", "parked", "executor"
 EXECUTOR_ID = "spark-exec-id"
@@ -37,6 +47,12 @@ def wants_parking(driver: JSON, *, by_default: bool) -> bool:
     wish = str(annotations.get(PARK, "")).strip().lower()
     is_wanted = wish == "true" or (by_default and wish != "false")
     return is_wanted and labels_of(driver).get(ROLE_LABEL) == "driver" and PARKED not in annotations
+
+
+def is_to_keep_warm(driver: JSON) -> bool:
+    """Return whether an ended driver's user has yet to get the tasks that are to be kept warm."""
+    marks = annotations_of(driver)
+    return KEEP_WARM in marks and bool(marks.get(TAKES_WARM)) and marks.get(KEPT_WARM) != "true" and is_terminal(driver)
 
 
 def parked_name(driver_name: str, number: int) -> str:

@@ -28,7 +28,7 @@ from chalicelib.controllers.podmodel.family import members_of
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.record import handle_of, task_uid_of, with_state
 from chalicelib.controllers.podmodel.status import deadline
-from chalicelib.controllers.pods.reservations import CreatePod, ParkingTerms, Reservations
+from chalicelib.controllers.pods.reservations import CreatePod, ParkingTerms, Reservations, is_kept_late
 from chalicelib.controllers.pods.store import PodObservers, Recorded, bound_key
 from chalicelib.controllers.pods.warm import WarmTasks
 from chalicelib.controllers.runtime.objects import DeleteObject
@@ -42,7 +42,6 @@ from chalicelib.resources.pods.marks import (
     BOUND_TASK,
     BOUND_TO,
     HOME_ZONE,
-    KEEP_WARM,
     PARKED,
     PARKED_POD,
     WAITS_FOR,
@@ -220,9 +219,8 @@ class ParkedTasks:
             self._give_back([pod])
         elif PARKED in annotations_of(pod) and (is_terminal(pod) or is_deleting(pod)):
             self._give_back(self._parked_of(pod["metadata"]["uid"], pod["metadata"]["namespace"]))
-        if KEEP_WARM in annotations_of(pod) and is_terminal(pod):
-            self.reservations.keep_warm(pod)
         if is_terminal(pod):
+            self.reservations.keep_warm(pod)
             self._warm.release(pod)
 
     def pod_gone(self, pod: JSON) -> None:
@@ -239,6 +237,9 @@ class ParkedTasks:
             if each.ending and each.ending.is_parked:
                 with suppress(KeyNotFound):
                     self._give_back([self._storage.get_by_uid(uid).object()])
+            if each.ending and is_kept_late(each.ending, self._clock()):
+                with suppress(KeyNotFound):
+                    self.reservations.keep_warm(self._storage.get_by_uid(uid).object(), is_again=True)
         for each in snapshot.unfinished:
             if WAITS_FOR not in each.json or not parked.is_parked(pod := each.object()):
                 continue

@@ -7,18 +7,23 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.time import after
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import parked
+from chalicelib.controllers.podmodel.index import Ending
 from chalicelib.controllers.podmodel.references import References
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.executor_plan import executor_plan
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import TaskRejected
 from chalicelib.resources.pods.marks import (
+    BEGUN,
     HOME_ZONE,
     KEEP_WARM,
     KEPT_WARM,
@@ -27,12 +32,14 @@ from chalicelib.resources.pods.marks import (
     WAITS_FOR,
     WARM_USER,
     ZONE,
+    parse_warm,
 )
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key
 
 LOG = logging.getLogger(__name__)
 
+LATE_SECONDS = 60.0  # after a driver's end: whoever keeps tasks warm for it has done so, or is no more
 MOST = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
 # Of a parked pod in a namespace: as a client's, with marks that only we make. Raises StatusError.
 CreatePod = Callable[[str, JSON, Mapping[str, str]], object]
@@ -44,6 +51,14 @@ class ParkingTerms:
 
     seconds: int
     by_default: bool
+
+
+def is_kept_late(driver: Ending, now: datetime) -> bool:
+    """Return whether what an ended driver is to keep warm is not there by now, and is of use for some time yet."""
+    if driver.keep_warm and driver.at is not None:
+        with suppress(ValueError):  # stored when another span was allowed
+            return after(driver.at, LATE_SECONDS) <= now < after(driver.at, parse_warm(driver.keep_warm))
+    return False
 
 
 class Reservations:
@@ -90,20 +105,24 @@ class Reservations:
             words = f"started {made} executors' tasks with the driver: they wait {seconds} s"
             self._recorder.record(driver, [News("Normal", "Parked", words)])
 
-    def keep_warm(self, driver: JSON) -> None:
+    def keep_warm(self, driver: JSON, *, is_again: bool = False) -> None:
         """Have tasks of an ended driver's shape, and its executors', wait for the next job, once. Raises StorageError.
 
-        They are the ended driver's: counted in its cost and budget, and gone with it.
+        They are the ended driver's: counted in its cost and budget, and gone with it. `is_again` where it may have been
+        begun, by a process that is no more.
         """
         marks = annotations_of(driver)
-        user = marks.get(TAKES_WARM)
-        if KEEP_WARM not in marks or not user or not self._mark(driver, KEPT_WARM, "true", before=None, is_over=True):
+        if not parked.is_to_keep_warm(driver) or (marks.get(KEPT_WARM) and not is_again):
+            return
+        if KEPT_WARM not in marks and not self._mark(driver, KEPT_WARM, BEGUN, before=None, is_over=True):
             return
         try:
             pod = parked.warm_pod(driver, span=marks[KEEP_WARM])
-            self._create(driver["metadata"]["namespace"], pod, {WAITS_FOR: "", WARM_USER: user})
+            self._create(driver["metadata"]["namespace"], pod, {WAITS_FOR: "", WARM_USER: marks[TAKES_WARM]})
         except StatusError as error:  # a quota or a spent budget
-            self._recorder.record(driver, [News("Normal", "NotParked", f"nothing is kept warm: {error.message}")])
+            if error.reason != "AlreadyExists":
+                self._recorder.record(driver, [News("Normal", "NotParked", f"nothing is kept warm: {error.message}")])
+        self._mark(driver, KEPT_WARM, "true", before=BEGUN, is_over=True)
 
     def _mark(self, driver: JSON, key: str, text: str, *, before: str | None, is_over: bool = False) -> bool:
         """Write an annotation of ours into a driver, where that says `before`; False otherwise.

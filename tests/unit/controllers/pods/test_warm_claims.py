@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.controllers.podmodel.index import Ending
 from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.pods.reservations import is_kept_late
 from chalicelib.registry.options import Patch, WriteOptions
 from chalicelib.storage.base import Page
 from sparkanywhere.jobs.applications import find_application
@@ -254,3 +257,47 @@ def test_the_image_of_a_pod_whose_task_waits_stays_what_it_is(w: World, name: st
         change_image(w, name)
 
     assert refused.value.code == 422
+
+
+def end_and_die(w: World, calls: int, *, after: bool) -> None:
+    """End the job of driver `a`, and have the process that hears of it die at one of its writes."""
+    w.provider.finish(w.handle(), 0)
+    countdown = Countdown(calls, after=after)
+    doomed = World(crashing_storage(w.storage, countdown), provider=w.provider, clock=w.clock, first=False)
+    with suppress(Crash):
+        doomed.observe_all()
+
+
+@pytest.mark.parametrize("calls", range(12))
+@pytest.mark.parametrize("after", [False, True], ids=["before-the-write", "after-the-write"])
+def test_tasks_are_kept_warm_once_whichever_write_a_process_dies_at(empty: World, calls: int, after: bool) -> None:
+    create_driver(empty, keep_warm="10m")
+    end_and_die(empty, calls, after=after)
+
+    empty.observe_all()
+    empty.pass_time(61)
+    empty.run_chores()
+
+    assert empty.phase("warm-a") == "Pending"
+    assert empty.pod()["metadata"]["annotations"]["sparkanywhere.io/kept-warm"] == "true"
+    create_driver(empty, "b")
+    empty.run_chores()
+    assert empty.get("pods", "warm-a") is None, "once"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "keep_warm", "is_late"),
+    [
+        (59, "10m", False),
+        (60, "10m", True),
+        (599, "10m", True),
+        (600, "10m", False),
+        (60, "", False),
+        (60, "90s", False),
+    ],
+)
+def test_what_was_begun_is_done_again_while_it_is_of_use(seconds: int, keep_warm: str, is_late: bool) -> None:
+    end = Clock().now
+    ending = Ending(end, handle="", has_failed=False, role="driver", is_parked=False, ttl="", keep_warm=keep_warm)
+
+    assert is_kept_late(ending, end + timedelta(seconds=seconds)) == is_late
