@@ -23,7 +23,7 @@ from sparkanywhere.cli.smoke_job import SmokeFailed, smoke_job
 from sparkanywhere.cli.target_options import errors_as_sentences, open_target, say_where
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import LAPTOP, NothingHere, find_target, where
-from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess
+from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient, NoAccess, NotKubernetes
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.client.server_records import living_servers
 from sparkanywhere.local.instance_lock import InstanceLock
@@ -73,8 +73,10 @@ def findings() -> Iterator[Finding]:
         yield finding(each.name, True, text)
     try:
         target = find_target(os.environ)
-        version = KubeClient(target.access).get("/version")["gitVersion"]
-        yield finding("control plane", True, f"{target.where}, {target.access.url} ({version})")
+        release = KubeClient(target.access).get("/version").get("gitVersion")
+        if not release:
+            raise NotKubernetes(target.access.url)
+        yield finding("control plane", True, f"{target.where}, {target.access.url} ({release})")
     except NothingHere:
         yield finding("control plane", True, "none runs on this laptop; `run` starts one of its own")
     except (NoAccess, ApiError, ApiUnreachable) as error:

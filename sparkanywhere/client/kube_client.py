@@ -36,11 +36,15 @@ BINARY = "application/octet-stream"
 
 
 class ApiError(Failure):
-    """The server refused: `code` is HTTP's, str() the server's own words."""
+    """The server refused: `code` is HTTP's, str() the server's own words.
 
-    def __init__(self, code: int, message: str) -> None:
+    `is_status` says whether it did so as Kubernetes does, by a Status; a proxy or a gateway before it does not.
+    """
+
+    def __init__(self, code: int, message: str, *, is_status: bool = True) -> None:
         super().__init__(message)
         self.code = code
+        self.is_status = is_status
 
 
 class NoAccess(Failure):
@@ -49,6 +53,13 @@ class NoAccess(Failure):
 
 class ApiUnreachable(Failure):
     """No answer came; str() says from where and why."""
+
+
+class NotKubernetes(ApiUnreachable):
+    """Something else answers there, such as a proxy's page."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(f"What answers at {url} is no Kubernetes API.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,13 +174,13 @@ class KubeClient:
             raise self._unreachable(error) from error
 
     def _object(self, body: bytes) -> JSON:
-        """Return what a server has sent as an object. Raises ApiUnreachable if it is none."""
+        """Return what a server has sent as an object. Raises NotKubernetes if it is none."""
         try:
             decoded = json.loads(body)
         except ValueError:
             decoded = None
         if not isinstance(decoded, dict):
-            raise ApiUnreachable(f"What answers at {self._access.url} is no Kubernetes API.")
+            raise NotKubernetes(self._access.url)
         return decoded
 
     def _unreachable(self, error: Exception) -> ApiUnreachable:
@@ -194,10 +205,12 @@ class KubeClient:
         try:
             answer: HTTPResponse = self._opener.open(request, timeout=seconds)
         except HTTPError as error:
-            message = f"{self._access.url} answered {error.code} {error.reason}"
+            said: JSON = {}
             with suppress(ApiUnreachable, HTTPException, OSError):  # a proxy, say, whose body is no Status
-                message = str(self._object(error.read()).get("message") or message)
-            raise ApiError(error.code, f"{message}: {NO_ENTRY}" if error.code == 401 else message) from error
+                said = self._object(error.read())
+            message = str(said.get("message") or f"{self._access.url} answered {error.code} {error.reason}")
+            words = f"{message}: {NO_ENTRY}" if error.code == 401 else message
+            raise ApiError(error.code, words, is_status=said.get("kind") == "Status") from error
         except (URLError, HTTPException, OSError) as error:
             raise self._unreachable(error) from error
         return answer

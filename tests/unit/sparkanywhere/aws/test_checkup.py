@@ -42,7 +42,7 @@ class Plane(KubeClient):
         del path, query
         if self._nodes:
             raise self._nodes
-        return {"items": []}
+        return {"kind": "NodeList", "items": []}
 
 
 def findings(account: FakeAccount, plane: KubeClient | None = None, *, url: str = URL) -> dict[str, Finding]:
