@@ -40,7 +40,12 @@ WAITS = "test_many_crashes.py"  # ten minutes, of which it computes few
 
 
 def pytest_configure() -> None:
-    """Take SIGINT and SIGHUP again where whoever started us ignores them (`&`, nohup): all they start would too."""
+    """Have servers of this machine asked without a proxy, whatever the environment says of it.
+
+    And take SIGINT and SIGHUP again where whoever started us ignores them (`&`, nohup): all they start would too.
+    """
+    without = [os.environ.get("no_proxy") or os.environ.get("NO_PROXY", ""), "127.0.0.1", "localhost"]
+    os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, without))
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, usual)
