@@ -56,4 +56,5 @@ def read_secret(arn: str, *, client: Client = aws_client) -> str:
 def _read(client: Any, service: str, arn: str) -> str:  # Any: a boto3 client
     if service == "ssm":
         return str(client.get_parameter(Name=arn, WithDecryption=True)["Parameter"]["Value"])
-    return str(client.get_secret_value(SecretId=arn).get("SecretString") or "")
+    answer = client.get_secret_value(SecretId=arn)
+    return "" if "SecretBinary" in answer else str(answer["SecretString"])

@@ -109,7 +109,9 @@ def _results(running: Iterable[_Running], seconds: float) -> Iterator[Finding]:
 
 
 def _run(name: str, look: Look, found: list[Finding]) -> None:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from botocore.exceptions import ClientError  # an extra, as is what is below
+
+    from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence
 
     try:
         found.extend(look())
@@ -124,8 +126,9 @@ def _run(name: str, look: Look, found: list[Finding]) -> None:
             found.append(Finding(name, "unknown", f"AWS does not answer {error.operation_name} now: {code_of(error)}"))
         else:
             found.append(Finding(name, "failure", brief(error)))
-    except BotoCoreError as error:  # no credentials, no answer
-        found.append(Finding(name, "unknown", f"AWS cannot be asked: {brief(error)}"))
+    except AWS_ERRORS as error:  # no credentials, no answer, or not AWS's
+        LOG.debug("check %s", name, exc_info=True)
+        found.append(Finding(name, "unknown", f"AWS cannot be asked: {sentence(error).rstrip('.')}"))
     except Exception as error:  # a thread's error reaches nobody, and the other checks are worth having
         LOG.debug("check %s", name, exc_info=True)
         found.append(Finding(name, "unknown", f"the check itself broke: {type(error).__name__}: {brief(error)}"))

@@ -53,13 +53,14 @@ def _ecr_login(target: str) -> tuple[str, str] | None:
     found = ECR.fullmatch(target)
     if found is None:
         return None
-    from botocore.exceptions import BotoCoreError, ClientError  # an extra, which Clients asks for
+    from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence  # by an extra, which Clients asks for
 
     try:
         answer = Clients(found["region"])("ecr").get_authorization_token(registryIds=[found["account"]])
-    except (BotoCoreError, ClientError) as error:
-        raise ImageFailed(f"ECR gave no login for {target}: {brief(error)}") from error
-    user, _, password = base64.b64decode(answer["authorizationData"][0]["authorizationToken"]).decode().partition(":")
+        login = answer["authorizationData"][0]["authorizationToken"]
+    except AWS_ERRORS as error:
+        raise ImageFailed(f"ECR gave no login for {target}: {sentence(error)}") from error
+    user, _, password = base64.b64decode(login).decode().partition(":")
     return user, password
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
 from botocore.session import Session
 
 from sparkanywhere.cli.login_command import context_of, deployment_options, write_context
@@ -20,7 +19,7 @@ from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kubeconfig_file import remove_context
-from sparkanywhere.deployment.aws_errors import sentence
+from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence
 from sparkanywhere.deployment.login import LoginFailed, default_region, find_endpoint
 from sparkanywhere.deployment.plan import Plan, read_plan
 from sparkanywhere.deployment.project_folder import OFFERED, ProjectFolder, default_folder
@@ -128,7 +127,8 @@ def open_deployment(
         where = default_region(session, region or before.get("region", ""))
         sts: Any = session.create_client("sts", region_name=where)  # botocore makes its methods at run time
         caller = sts.get_caller_identity()
-    except (BotoCoreError, ClientError) as error:
+        who = f"account {caller['Account']}, as {caller['Arn']}"
+    except AWS_ERRORS as error:
         raise DeploymentRefused(sentence(error)) from error
     for key, value in {**names, "region": where}.items():
         if before.get(key, value) != value:
@@ -138,7 +138,7 @@ def open_deployment(
     folder.refresh({**backend, "use_lockfile": True} if state_bucket else None)
     folder.offer({**set_now, **names, "region": where})
     made = Deployment(folder, terraform, names["name"], names["stage"], where)
-    echo(f"{made.full_name} in {where}, account {caller['Account']}, as {caller['Arn']}")
+    echo(f"{made.full_name} in {where}, {who}")
     terraform.check_version()
     terraform.read("init", "-input=false")
     return made
@@ -208,7 +208,7 @@ def _refuse_where_tasks_run(made: Deployment, cluster: str) -> None:
     try:
         ecs: Any = Session().create_client("ecs", region_name=made.region)
         running = len(ecs.list_tasks(cluster=cluster)["taskArns"])  # the first hundred
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise DeploymentRefused(sentence(error)) from error
     if running:
         on = context_of(made.name, made.stage)

@@ -24,7 +24,7 @@ from sparkanywhere.cli.output import is_for_programs, output_option, print_recor
 from sparkanywhere.cli.target_options import FAILURE, USAGE, errors_as_sentences, fail, open_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import find_target
-from sparkanywhere.client.printable import brief, one_line
+from sparkanywhere.client.printable import one_line
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
 
 SMALL = "public.ecr.aws/docker/library/busybox:stable"  # no limit to anonymous pulls, as Docker Hub has
@@ -108,12 +108,12 @@ def _ground(context: str, *, image: str, function: str, folder: Path) -> Ground:
 
 
 def _site(clients: Clients, url: str, function: str) -> tuple[Site | None, str]:
-    from botocore.exceptions import BotoCoreError, ClientError
+    from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence  # by an extra
 
     try:
         return find_site(clients, url, function=function), ""
-    except (NoSite, AwsUnusable, ClientError, BotoCoreError) as error:
-        return None, f"the deployment was not found in AWS: {brief(error)}"
+    except (NoSite, AwsUnusable, *AWS_ERRORS) as error:
+        return None, f"the deployment was not found in AWS: {sentence(error)}"
 
 
 def _try(ground: Ground, steps: Sequence[Step], output: str) -> int:

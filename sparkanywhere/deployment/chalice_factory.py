@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from botocore.session import Session
 from chalice.app import Chalice
 from chalice.awsclient import ResourceDoesNotExistError, TypedAWSClient
@@ -26,7 +26,7 @@ from chalice.deploy.deployer import ChaliceDeploymentError, Deployer
 from chalice.package import AppPackager, PackageOptions
 
 from sparkanywhere.deployment.archive import CompilingPackager
-from sparkanywhere.deployment.aws_errors import sentence
+from sparkanywhere.deployment.aws_errors import RAISED, sentence
 from sparkanywhere.deployment.libraries import LibrariesMissing, fetch_libraries
 from sparkanywhere.deployment.record import DeploymentRecord, Values
 from sparkanywhere.deployment.stage_details import details_of
@@ -240,5 +240,5 @@ def errors_as_sentences() -> Iterator[None]:
         yield
     except ChaliceDeploymentError as error:
         raise click.ClickException(" ".join(str(error).removeprefix("ERROR - ").split())) from error
-    except (BotoCoreError, ClientError) as error:
+    except RAISED as error:
         raise click.ClickException(sentence(error)) from error

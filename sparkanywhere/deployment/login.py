@@ -15,12 +15,12 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import ClientError
 from botocore.session import Session
 
 from chalicelib.secret_value import SecretUnreadable, read_secret
 from sparkanywhere.client.failure import Failure
-from sparkanywhere.deployment.aws_errors import sentence
+from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence
 from sparkanywhere.deployment.record import DeploymentRecord
 
 API_VERSION = "client.authentication.k8s.io/v1beta1"
@@ -64,7 +64,7 @@ def find_endpoint(deployment: str, region: str) -> Endpoint:
         session = Session()
         where = default_region(session, region)
         found = DeploymentRecord(session, deployment, where).read() or {"resources": []}
-    except (BotoCoreError, ClientError) as error:
+    except AWS_ERRORS as error:
         raise LoginFailed(sentence(error)) from error
     for each in found["resources"]:
         if each.get("rest_api_url"):
@@ -98,7 +98,9 @@ def read_token(token_from: str) -> str:
         return read_secret(token_from, client=client)
     except SecretUnreadable as error:
         cause = error.__cause__
-        if isinstance(cause, BotoCoreError):
+        if not isinstance(cause, Exception):  # it was read, and is blank
+            why = "`sparkanywhere deploy aws` or `terraform apply` makes another one once it is deleted."
+        elif not isinstance(cause, ClientError):
             why = sentence(cause)
         elif error.code in GONE:
             why = "It is gone: `sparkanywhere deploy aws` or `terraform apply` makes another one."

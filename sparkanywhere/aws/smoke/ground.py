@@ -95,7 +95,9 @@ class Ground:
 
     def aws(self, service: str, operation: str, **request: Any) -> Any:  # Any: boto3's
         """Return the answer of one call. Raises NotHere where we may not or nobody answers; ClientError otherwise."""
-        from botocore.exceptions import BotoCoreError, ClientError
+        from botocore.exceptions import ClientError  # an extra, as is what is below
+
+        from sparkanywhere.deployment.aws_errors import AWS_ERRORS, sentence
 
         try:
             return getattr(self._clients(service), operation)(**request)
@@ -103,8 +105,8 @@ class Ground:
             if is_denied(error):
                 raise NotHere(f"AWS does not let you use {service} {operation}") from error
             raise
-        except (BotoCoreError, AwsUnusable) as error:
-            raise NotHere(f"AWS cannot be asked ({service}): {brief(error)}") from error
+        except (*AWS_ERRORS, AwsUnusable) as error:
+            raise NotHere(f"AWS cannot be asked ({service}): {sentence(error)}") from error
 
     @property
     def clients(self) -> Clients:

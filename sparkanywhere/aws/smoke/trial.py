@@ -28,7 +28,7 @@ def run(ground: Ground, steps: Sequence[Step]) -> Iterator[Outcome]:
     namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": ground.namespace}}
     answer = ground.call("POST", "/api/v1/namespaces", body=namespace)
     if answer.status != 201:
-        raise StepFailed(f"namespace {ground.namespace} is refused: {answer.text[:200]}")
+        raise StepFailed(f"namespace {ground.namespace} is refused with {answer.status}: {brief(answer.text)}")
     for step in steps:
         yield _tried(ground, step)
 
