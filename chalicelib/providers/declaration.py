@@ -94,6 +94,9 @@ class ProviderDeclaration:
     start_seconds: float = 0.0
     """How long it usually takes from asking for a task until it runs."""
 
+    binds_late: bool = False
+    """Whether it is BindsLate: a task may be started before it is known what for, and wait."""
+
     price_list: Callable[[], PriceList] | None = None
     """What tasks cost where the settings name no prices; None: nothing."""
 

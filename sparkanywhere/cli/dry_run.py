@@ -22,8 +22,8 @@ from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.user_python import check_python
 
 
-def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -> None:
-    """Print what would run. Exits with one sentence where it would be refused."""
+def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str, what: str = "") -> None:
+    """Print what would run, or do `what` says. Exits with one sentence where it would be refused."""
     with errors_as_sentences():
         place, runs_on = OWN_PLANE, registry.find(provider or registry.DEFAULT)
         target = None
@@ -43,9 +43,8 @@ def dry_run(spec: JobSpec, *, context: str, provider: str | None, output: str) -
         about |= {"namespace": spec.namespace, "provider": runs_on.name, "image": spec.image_name}
         print_records({**about, **asdict(found), "seller": prices.seller, "prices_of": prices.date}, output)
         return
-    echo(
-        f"{shlex.join((spec.application, *spec.args))} would run {place} (provider {runs_on.name}), as {spec.app_name}:"
-    )
+    what = what or f"{shlex.join((spec.application, *spec.args))} would run"
+    echo(f"{what} {place} (provider {runs_on.name}), as {spec.app_name}:")
     print_table(("", "PODS", "CORES", "MIB", "$/H"), [_row("driver", found.driver), _row("executors", found.executors)])
     free = "" if runs_on.price_list else "It costs nothing here; on "
     echo(f"{free}{prices.seller}{'' if free else ':'} {_price(found)}, by the list prices of {prices.date}.")

@@ -163,7 +163,8 @@ class Application:
             listed = reference_prices()
             usd = sum(hourly_usd(each, listed.rates) for each in self.waiting)
             end = max((format_time(each) for each in map(deadline, self.waiting) if each), default="their time is over")
-            return f"{len(self.waiting)} tasks wait for a job until {end}: ${usd:.4f} an hour on {listed.seller}"
+            who = "1 task waits" if len(self.waiting) == 1 else f"{len(self.waiting)} tasks wait"
+            return f"{who} for a job until {end}: ${usd:.4f} an hour on {listed.seller}"
         driver = self.driver or {}
         return cause_of(driver) or why_pending(driver)
 

@@ -33,6 +33,31 @@ def find_provider(client: KubeClient) -> ProviderDeclaration | None:
     return next((each for each in found if each is not None), None)
 
 
+def check_warm(client: KubeClient | None) -> None:
+    """Return if tasks can be kept warm there, or that is not known; None is this laptop, where no server runs.
+
+    Raises SpecError, ApiUnreachable.
+    """
+    here, names = "This cluster", [registry.DEFAULT]
+    if client is not None:
+        try:
+            nodes = client.get("/api/v1/nodes")["items"]
+        except ApiError:
+            return  # the control plane itself refuses what it does not have
+        names = [name for node in nodes if (name := labels_of(node).get(PROVIDER_LABEL))]
+        if not nodes:
+            return
+    known = [registry.known(name) for name in names]
+    if any(each is None or each.binds_late for each in known):
+        return
+    if names:
+        here = f"Provider {names[0]}"
+    those = ", ".join(f"{each.name} ({each.summary})" for each in registry.declarations() if each.binds_late)
+    raise SpecError(
+        f"{here} keeps no tasks warm: run the job without. Providers that do: {those}; --on names such a deployment."
+    )
+
+
 def check_capacity(client: KubeClient, spec: JobSpec, *, say: Say = nothing) -> None:
     """Return if the driver and an executor fit somewhere; say it if further executors never will.
 

@@ -27,6 +27,7 @@ from chalicelib.resources.pods.marks import (
     HOME_ZONE,
     KEEP_WARM,
     KEPT_WARM,
+    MOST_PARKED,
     PARKED,
     TAKES_WARM,
     WAITS_FOR,
@@ -40,7 +41,6 @@ from chalicelib.storage.keys import object_key
 LOG = logging.getLogger(__name__)
 
 LATE_SECONDS = 60.0  # after a driver's end: whoever keeps tasks warm for it has done so, or is no more
-MOST = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
 # Of a parked pod in a namespace: as a client's, with marks that only we make. Raises StatusError.
 CreatePod = Callable[[str, JSON, Mapping[str, str]], object]
 
@@ -89,7 +89,7 @@ class Reservations:
         except (ArithmeticError, AttributeError, KeyError, TypeError, ValueError, TaskRejected) as error:
             LOG.info("executors not foretold uid=%s error=%r", driver["metadata"]["uid"], error)
             return
-        count = min(plan.count, MOST) if plan else 0
+        count = min(plan.count, MOST_PARKED) if plan else 0
         if plan is None or count < 1 or not self._mark(driver, PARKED, str(count), before=None):
             return
         made = 0

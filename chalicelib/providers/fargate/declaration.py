@@ -124,6 +124,7 @@ DECLARATION = ProviderDeclaration(
     settings=FargateSettings,
     network="remote",
     start_seconds=47.0,  # of the one that AWS's sample event tells of: docs/aws.md
+    binds_late=True,
     sizes=SIZES,
     price_list=price_list,
     not_honoured=(

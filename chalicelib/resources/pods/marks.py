@@ -72,6 +72,7 @@ NOT_A_TTL = "must be a number of seconds, a span such as 90s, 15m, 12h or 7d, or
 NOT_WARM = "must be a number of seconds, or a span such as 300s, 15m or 2h, of 2 minutes at least, of a day at most"
 SHORTEST_WARM_SECONDS = 120  # no job gets the last one, and the tasks take most of the first to be there
 LONGEST_WARM_SECONDS = 86400
+MOST_PARKED = 50  # of one driver: what ECS starts within three seconds, before the driver itself runs
 
 _TTL = re.compile(r"([0-9]{1,15})([smhd]?)", re.ASCII)
 _UNIT_SECONDS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}

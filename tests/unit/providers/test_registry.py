@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import re
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers import registry
+from chalicelib.providers.extensions import BindsLate
 from chalicelib.providers.registry import UnknownProvider
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -168,3 +170,11 @@ def _decisions(tree: ast.AST) -> Iterator[ast.AST]:
             # "none" is a word of HTTP's too.
             if named - {"none"} or (named and "provider" in ast.unparse(node).lower()):
                 yield node
+
+
+@pytest.mark.parametrize("name", registry.built_in())
+def test_a_declaration_says_whether_its_provider_binds_late(name: str) -> None:
+    module = importlib.import_module(f"chalicelib.providers.{name}.provider")
+    classes = [each for each in vars(module).values() if isinstance(each, type) and each.__module__ == module.__name__]
+
+    assert any(issubclass(each, BindsLate) for each in classes) is registry.find(name).binds_late
