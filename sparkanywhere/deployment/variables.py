@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from difflib import get_close_matches
 from typing import Any
@@ -18,7 +19,7 @@ class VariableRefused(Failure):
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 # By Terraform's types: what a value is called, and whether one in JSON is of the type.
@@ -43,7 +44,7 @@ KINDS: dict[str, tuple[str, Callable[[Any], bool]]] = {
 def read_variable(text: str) -> tuple[str, Any]:  # Any: a list or a map, as Terraform takes them; else text
     """Return the name and the value of KEY=VALUE; "" stands for the variable's default. Raises VariableRefused."""
     key, is_given, value = text.partition("=")
-    if not is_given:
+    if not is_given or not key:
         raise VariableRefused(f"--var takes KEY=VALUE, not {text}.")
     if key in OPTIONS:
         raise VariableRefused(f"--var does not take {key}: there is --{key}.")

@@ -28,7 +28,7 @@ MAILS = ["nobody", "a@b c", "@"]
 BUCKETS = [["s3://files"], ["data/part"], ["Data"], ["ok", ""]]
 REFUSED: dict[str, list[Any]] = {  # Any: JSON
     "name": ["Team_A", "a", "a--b", "-ab", "ab-", "1a", "a" * 25],
-    "stage": ["prod-eu", "", "Prod", "1a", "a" * 11],
+    "stage": ["launch", "resync", "stream", "prod-eu", "", "Prod", "1a", "a" * 11],
     "tags": [{"aws:mine": "1"}, {"AWS:mine": "1"}, {"project": "x"}, {f"t{n}": "" for n in range(41)}],
     "vpc_cidr": [
         "10.0.0.0/24",
@@ -39,6 +39,11 @@ REFUSED: dict[str, list[Any]] = {  # Any: JSON
         "10.0.0.0",
         "10.0.0.256/16",
         "fd00::/16",
+        "0.0.0.0/16",
+        "127.0.0.0/16",
+        "169.254.0.0/16",
+        "224.0.0.0/16",
+        "255.0.0.0/16",
         "10.0.0.0/16 ",
         "",
     ],

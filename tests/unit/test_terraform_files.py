@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 import runpy
 import sys
+from collections import Counter
+from itertools import product
 from pathlib import Path
 
 import pytest
 
+from sparkanywhere.aws.plane_checks import CALLED, EVENTS, SCHEDULE
 from tests.aws_box.role import MODULE, functions
 
 ROOT = MODULE.parents[1]
@@ -37,6 +41,26 @@ def test_the_list_of_functions_is_what_the_app_registers(monkeypatch: pytest.Mon
     assert {each.name for each in (*app.event_sources, *app.pure_lambda_functions)} | {"api_handler"} == set(
         functions()
     )
+
+
+def test_no_two_deployments_have_a_function_of_one_name() -> None:
+    """API of (a-p, launch) and launches of (a, p) would be one function: such a stage is refused."""
+    stage = re.search(
+        r"regex\(\"([^\"]+)\", var.stage\)\) && !contains\((\[[^]]+\]), ", (MODULE / "variables.tf").read_text()
+    )
+    assert stage is not None
+    own = sorted(set(functions()) - {"api_handler"})
+    stages = [each for each in ("a", "p", *own) if re.search(stage[1], each) and each not in json.loads(stage[2])]
+    names = [*"apl", *("-".join(words) for words in product(("a", "p", *own), repeat=2))]
+
+    made = Counter(
+        "-".join(part for part in (name, each, function) if part)
+        for name, each in product(names, stages)
+        for function in ("", *own)
+    )
+
+    assert [name for name, count in made.items() if count > 1] == []
+    assert set(own) == {EVENTS, SCHEDULE, *CALLED}
 
 
 def test_the_root_hands_on_every_variable_and_output() -> None:

@@ -15,8 +15,8 @@ variable "stage" {
   default     = "prod"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]{0,9}$", var.stage))
-    error_message = "stage takes 1 to 10 lower-case letters and digits, and begins with a letter."
+    condition     = can(regex("^[a-z][a-z0-9]{0,9}$", var.stage)) && !contains(["launch", "resync", "stream"], var.stage)
+    error_message = "stage takes 1 to 10 lower-case letters and digits, begins with a letter, and is no function's name: launch, resync or stream."
   }
 }
 
@@ -41,8 +41,8 @@ variable "vpc_cidr" {
   validation {
     condition = can(regex("^[0-9.]+/(16|17|18|19|20)$", var.vpc_cidr)) && try(
       cidrhost(var.vpc_cidr, 0) == split("/", var.vpc_cidr)[0], false
-    )
-    error_message = "vpc_cidr takes an IPv4 range from /16, AWS's largest, to /20, whose subnets have 250 addresses each, without host bits, such as 10.32.0.0/16."
+    ) && !can(regex("^(0|127|169\\.254|22[4-9]|2[3-5][0-9])\\.", var.vpc_cidr))
+    error_message = "vpc_cidr takes an IPv4 range from /16, AWS's largest, to /20, whose subnets have 250 addresses each, without host bits, and of no loopback, link-local or multicast addresses, such as 10.32.0.0/16."
   }
 }
 

@@ -106,6 +106,11 @@ def test_a_value_that_terraform_refuses_is_told_in_its_one_sentence() -> None:
         ("tags=[]", "--var tags takes a map in JSON"),
         ('reserved_concurrency={"resync": "many"}', "--var reserved_concurrency takes a map of numbers in JSON"),
         ("monthly_budget_usd=lots", "Error: --var monthly_budget_usd takes a number, not lots.\n"),
+        ("api_burst=NaN", "--var api_burst takes a number, not NaN."),
+        ("api_burst=-Infinity", "--var api_burst takes a number, not -Infinity."),
+        ("api_burst=1e999", "--var api_burst takes a number, not 1e999."),
+        ('reserved_concurrency={"resync": NaN}', "--var reserved_concurrency takes a map of numbers in JSON"),
+        ("=x", "--var takes KEY=VALUE, not =x."),
         ("monthly_budget_usd=true", "--var monthly_budget_usd takes a number, not true."),
         ("alarms=maybe", "--var alarms takes true or false, not maybe."),
     ],
@@ -224,3 +229,11 @@ def test_a_protected_deployment_goes_once_destroy_is_told_so_beside_it(tmp_path:
     assert "deletion_protection was set" in refused.output
     assert "deletion_protection was set" not in let_go.output
     assert tmp_path.joinpath(".local").exists()
+
+
+@pytest.mark.parametrize("stage", ["launch", "resync", "stream", "task_events"])
+def test_a_stage_is_not_called_as_a_function(stage: str) -> None:
+    refused = deploy("--name", "alpha-prod", "--stage", stage)
+
+    assert refused.exit_code == 2
+    assert f"{stage} is the name of a function that every deployment has" in refused.stderr
