@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -52,10 +53,16 @@ def default_region(session: Session, known: str = "") -> str:
     partitions = session.get_available_partitions()
     regions = [name for each in partitions for name in session.get_available_regions("ecs", partition_name=each)]
     if found not in regions:
-        close = get_close_matches(found, regions, n=1)
-        hint = f": did you mean {close[0]}?" if close else ", or this botocore is older than it."
+        close = {name: _letters_apart(found, name) for name in get_close_matches(found, regions, n=5)}
+        best = " or ".join(sorted(name for name, apart in close.items() if apart == min(close.values())))
+        hint = f": did you mean {best}?" if best else ", or this botocore is older than it."
         raise LoginFailed(f"AWS has no region {found}{hint}")
     return str(found)
+
+
+def _letters_apart(one: str, other: str) -> int:
+    """Return how many letters only one of two words has; none where some have only changed places."""
+    return ((Counter(one) - Counter(other)) + (Counter(other) - Counter(one))).total()
 
 
 def find_endpoint(deployment: str, region: str) -> Endpoint:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from sparkanywhere.deployment.login import API_VERSION, exec_credential, plugin_user
+import pytest
+from botocore.session import Session
+
+from sparkanywhere.deployment.login import API_VERSION, LoginFailed, default_region, exec_credential, plugin_user
 
 ARN = "arn:aws:ssm:us-east-1:123456789012:parameter/sparkanywhere-prod/admin-token"
 
@@ -25,3 +28,20 @@ def test_a_credential_is_asked_for_again_after_five_minutes() -> None:
         "kind": "ExecCredential",
         "status": {"token": "secret", "expirationTimestamp": "2026-11-30T12:05:00Z"},
     }
+
+
+@pytest.mark.parametrize(
+    ("region", "hint"),
+    [
+        ("us-esat-1", ": did you mean us-east-1?"),
+        ("us-wset-2", ": did you mean us-west-2?"),
+        ("eu-west1", ": did you mean eu-west-1?"),
+        ("us-eest-1", ": did you mean us-east-1 or us-west-1?"),
+        ("nowhere", ", or this botocore is older than it."),
+    ],
+)
+def test_a_region_that_is_not_there_is_told_with_the_one_that_was_meant(region: str, hint: str) -> None:
+    with pytest.raises(LoginFailed) as caught:
+        default_region(Session(), region)
+
+    assert str(caught.value) == f"AWS has no region {region}{hint}"
