@@ -49,6 +49,7 @@ class FakeProvider:
 
     def __init__(self, *, clock: Callable[[], datetime] = _utc_now, hold_pending: bool = False) -> None:
         self.tasks: list[Task] = []  # every task that was ever started, in order
+        self.forgotten: list[TaskState] = []  # of tasks that were removed, their last states
         self.stops: list[tuple[str, float]] = []  # (handle, grace_seconds) of every stop()
         self.failures: list[ProviderError] = []  # run() raises these first, one a call
         self.hold_pending = hold_pending  # tasks stay pending until begin()
@@ -113,6 +114,7 @@ class FakeProvider:
             address=f"10.0.{number // 250}.{number % 250 + 1}",
             host_address="10.0.255.1",
             created_at=self._clock(),
+            times=(("pull_started", self._clock()),),
             labels=task.labels,
         )
 
@@ -215,7 +217,9 @@ class FakeProvider:
     def remove(self, handle: str) -> None:
         """Forget the task."""
         with self._guard:
-            self._entries.pop(handle, None)
+            if entry := self._entries.pop(handle, None):
+                end = entry.state.stopped_at if entry.state.phase == "stopped" else None
+                self.forgotten.append(replace(entry.state, phase="stopped", stopped_at=end or self._clock()))
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of those that are known."""

@@ -13,6 +13,7 @@ from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.container_status import finished_at
+from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage, hourly_usd
 from chalicelib.providers.registry import reference_prices
@@ -178,7 +179,9 @@ class Application:
     @property
     def shown_executors(self) -> int:
         """Return how many executors run, or have run of an application that has ended."""
-        return self.running_executors if self.state in LIVE_STATES else len(self.executors)
+        return (
+            self.running_executors if self.state in LIVE_STATES else sum(not is_parked(each) for each in self.executors)
+        )
 
     def usage(self, now: datetime) -> Usage:
         """Return what it has used so far, pods that are gone included.

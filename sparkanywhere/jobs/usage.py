@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import labels_of
+from chalicelib.apimachinery.accessors import annotations_of, labels_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.gone_pods import read_gone
+from chalicelib.controllers.podmodel.parked import name_of_parked
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.providers.registry import reference_prices
+from chalicelib.resources.pods.marks import BOUND_TASK
 
 
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:
@@ -35,5 +37,6 @@ def usage_of_seen(pods: Mapping[str, JSON], gone: Collection[str], now: datetime
     """
     stored = [pod for name, pod in pods.items() if name not in gone]
     drivers = [pod for pod in pods.values() if labels_of(pod).get("spark-role") == "driver"]
-    seen = usage((pods[name] for name in gone if name in pods), now)
+    bound = {name_of_parked(pod) for pod in pods.values() if BOUND_TASK in annotations_of(pod)}  # counted with those
+    seen = usage((pods[name] for name in gone if name in pods and name not in bound), now)
     return usage(stored, now) + max(seen, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)

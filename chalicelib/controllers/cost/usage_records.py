@@ -8,6 +8,7 @@ The sum stands in an annotation of the family's head for clients to read; the re
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from contextlib import suppress
 from datetime import datetime
 from functools import partial
 
@@ -15,7 +16,7 @@ from chalicelib.apimachinery.accessors import annotations_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import heads_of, members_of
 from chalicelib.controllers.podmodel.gone_pods import GonePods, gone_text
-from chalicelib.controllers.podmodel.usage import NOTHING, Usage, pod_usage, running_seconds
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage, has_handed_over, pod_usage, running_seconds
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
@@ -47,9 +48,12 @@ class UsageRecords:
 
     def before_delete(self, pod: JSON) -> None:
         """Record what a pod has used; called before it is taken out of the store. Raises StorageError."""
+        heads = heads_of(self._storage, pod)
+        if has_handed_over(pod):  # what was recorded for a removal that did not come about is another pod's now
+            for head in heads:
+                self._drop(object_key(RECORDS, head["metadata"]["uid"], pod["metadata"]["uid"]))
         if running_seconds(pod, self._clock()) is None:
             return
-        heads = heads_of(self._storage, pod)
         now, metadata = self._clock(), pod["metadata"]
         used = pod_usage(pod, self._rates, now)
         figures = {
@@ -121,10 +125,11 @@ class UsageRecords:
     def drop(self, head_uid: str) -> None:
         """Remove the records of a family whose head is gone."""
         for item in self._storage.list(prefix(RECORDS, head_uid)).items:
-            try:
-                self._storage.delete(item.key, expected_revision=item.revision)
-            except (KeyNotFound, RevisionConflict):
-                continue  # removed or just written by another process: left to the next sweep
+            self._drop(item.key)
+
+    def _drop(self, key: str) -> None:
+        with suppress(KeyNotFound, RevisionConflict):  # just written by another process: left to the next sweep
+            self._storage.delete(key, expected_revision=self._storage.get(key).revision)
 
     def sweep(self) -> None:
         """Write the sums of families with news, and remove the records of those that are gone."""

@@ -22,6 +22,7 @@ from chalicelib.resources.pods.marks import (
     CAPACITY,
     DEFINITION,
     FAILED_STARTS,
+    PAID_BEFORE,
     PARKED_POD,
     RATE,
     SIZE,
@@ -33,7 +34,7 @@ from chalicelib.resources.pods.marks import (
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 _WHICH_TASK = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
-OF_TASK = (*_WHICH_TASK, BILLED_FROM, SIZE, ZONE, CAPACITY, RATE, START)  # annotations that tell of a pod's task
+OF_TASK = (*_WHICH_TASK, BILLED_FROM, PAID_BEFORE, SIZE, ZONE, CAPACITY, RATE, START)  # what tells of a pod's task
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 LOST = "TaskLost"  # the reason of a task that its provider does not know
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
@@ -101,7 +102,7 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
         return None
     annotations = {**annotations_of(pod), TASK_ANNOTATION: state.handle, VERSION_ANNOTATION: str(state.version)}
     if billed_from is not None:
-        since = known_from if BOUND_TASK in annotations else None  # until then its parked pod has paid
+        since = known_from if BOUND_TASK in annotations else None  # until then the warm pod has paid
         annotations[BILLED_FROM] = format_time(max(billed_from, since or billed_from))
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))

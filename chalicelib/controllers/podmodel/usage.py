@@ -2,8 +2,9 @@
 
 Fargate bills a task's size from the start of the image pull until the task has ended
 (aws.amazon.com/fargate/pricing); where the provider tells no such time, a pod counts from its first container's start.
-A task that waits costs what one costs that runs, though no container of its pod has started: that is the parked pod's
-until an executor is bound to the task, and then the executor's.
+A task that waits costs what one costs that runs, though no container of its pod has started. Who pays for it changes
+when the task gets another pod (decision 52): a warm pod has paid until then, the job's pod pays from then on. A
+driver's parked pod hands over its whole time with its task, and counts for nothing from then on.
 """
 
 from __future__ import annotations
@@ -15,18 +16,19 @@ from datetime import datetime
 from math import ceil
 
 from chalicelib.apimachinery.accessors import annotations_of, is_terminal, spec_of
+from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantity
-from chalicelib.apimachinery.rules.time import find_time
+from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses, finished_at
-from chalicelib.controllers.podmodel.parked import is_parked
+from chalicelib.controllers.podmodel.parked import is_parked, is_warm
 from chalicelib.controllers.podmodel.placement import first_choice, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.providers.sizes import SizeTable
-from chalicelib.resources.pods.marks import BILLED_FROM, BOUND_TASK, BOUND_TO, CAPACITY, SIZE
+from chalicelib.resources.pods.marks import BILLED_FROM, BOUND_TASK, BOUND_TO, CAPACITY, PAID_BEFORE, SIZE
 
 HOUR_SECONDS = 3600.0
 
@@ -76,8 +78,10 @@ def pod_usage(pod: JSON, rates: Rates, now: datetime) -> Usage:
     if seconds is None:
         return NOTHING
     asked = asked_size(spec_of(pod))
-    is_first_part = BOUND_TO in annotations_of(pod)  # of a task that an executor goes on with
-    usd = max(seconds, 0.0 if is_first_part else rates.minimum_seconds) / HOUR_SECONDS * hourly_usd(pod, rates)
+    marks = annotations_of(pod)
+    paid = parse_int64(str(marks.get(PAID_BEFORE, ""))) or 0
+    least = 0.0 if BOUND_TO in marks else rates.minimum_seconds - paid  # of a task, whoever has it when it ends
+    usd = max(seconds, least) / HOUR_SECONDS * hourly_usd(pod, rates)
     return Usage(asked.vcpus * seconds, asked.gib * seconds, usd)
 
 
@@ -91,8 +95,10 @@ def rate_text(pod: JSON) -> str:
 def running_seconds(pod: JSON, now: datetime) -> float | None:
     """Return how long a pod has run: its start to its containers' last end, or to `now`; None if it never did.
 
-    Times are in whole seconds: 0.0 is a pod that ran for a moment.
+    Times are in whole seconds: 0.0 is a pod that ran for a moment. None, too, if another pod has taken over its time.
     """
+    if has_handed_over(pod):
+        return None
     starts, ends = [], []
     for each in all_statuses(pod):
         state = each.get("state") or {}
@@ -101,14 +107,32 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
         if started:
             starts.append(started)
             ends.append(find_time(terminated.get("finishedAt")) or now)
-    billed_from = find_time(annotations_of(pod).get(BILLED_FROM))
-    if billed_from and (starts or is_parked(pod) or BOUND_TASK in annotations_of(pod)):
-        starts.append(billed_from)
+    billed_from, is_bound = find_time(annotations_of(pod).get(BILLED_FROM)), BOUND_TASK in annotations_of(pod)
+    if billed_from and (starts or is_parked(pod) or is_bound):
+        starts = [billed_from] if is_bound else [*starts, billed_from]  # the task may have begun before the pod did
     if not starts:
         return None
     started = min(starts)
     ended = max(ends, default=finished_at(pod) or now) if is_terminal(pod) else now
     return max(0.0, (ended - started).total_seconds())
+
+
+def has_handed_over(pod: JSON) -> bool:
+    """Return whether a parked pod's whole time is that of the pod which has its task: both are the same job's."""
+    return BOUND_TO in annotations_of(pod) and not is_warm(pod)
+
+
+def bills(waiting: JSON, pulled: datetime | None, now: datetime) -> tuple[dict[str, str], dict[str, str]]:
+    """Return annotations that say who pays for a task that is bound now: of the pod it waited with, of its new one.
+
+    A warm pod pays until now. Any other parked pod is the job's, so its new pod takes over its whole bill.
+    """
+    marks = annotations_of(waiting)
+    since = find_time(marks.get(BILLED_FROM)) or pulled or now
+    bill = {BILLED_FROM: format_time(since), **{name: marks[name] for name in (PAID_BEFORE,) if name in marks}}
+    if not is_warm(waiting):
+        return bill, bill
+    return bill, {BILLED_FROM: format_time(now), PAID_BEFORE: str(max(0, round((now - since).total_seconds())))}
 
 
 def hourly_usd(pod: JSON, rates: Rates) -> float:

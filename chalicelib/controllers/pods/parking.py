@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, owners_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, owners_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
@@ -28,6 +28,7 @@ from chalicelib.controllers.podmodel.family import members_of
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.podmodel.record import handle_of, task_uid_of, with_state
 from chalicelib.controllers.podmodel.status import deadline
+from chalicelib.controllers.podmodel.usage import bills
 from chalicelib.controllers.pods.reservations import CreatePod, ParkingTerms, Reservations, is_kept_late
 from chalicelib.controllers.pods.store import PodObservers, Recorded, bound_key
 from chalicelib.controllers.pods.warm import WarmTasks
@@ -38,7 +39,6 @@ from chalicelib.providers.base import ProviderUnavailable, TaskNotFound, TaskRej
 from chalicelib.providers.extensions import BindsLate
 from chalicelib.resources.pods.marks import (
     ANY_ZONE,
-    BILLED_FROM,
     BOUND_TASK,
     BOUND_TO,
     HOME_ZONE,
@@ -175,16 +175,18 @@ class ParkedTasks:
     def _write(self, executor: StoredObject, waiting: StoredObject, state: TaskState, found: Translation) -> Recorded:
         """Write who has the task now, all at once. Raises RevisionConflict if one of the two has changed."""
         before, old, now = executor.object(), waiting.object(), self._clock()
-        own = {BOUND_TASK: task_uid_of(old), BILLED_FROM: format_time(now)}
-        marked = {**before, "metadata": {**before["metadata"], "annotations": {**annotations_of(before), **own}}}
+        left, taken = bills(old, dict(state.times).get("pull_started"), now)
+        own, paid = {BOUND_TASK: task_uid_of(old), **taken}, {**annotations_of(old), BOUND_TO: state.uid, **left}
+        marked = {
+            **before,
+            "metadata": {**before["metadata"], "annotations": {**annotations_of(before), **own}},
+            "status": {**status_of(before), "startTime": format_time(now)},  # its task began before it did
+        }
         after = with_state(marked, state, node_name=self._node.name, probes=self._node.probes, now=now)
         if after is None:
             raise RevisionConflict(executor.key, expected=executor.revision)
         record = {"metadata": {"name": own[BOUND_TASK], "uid": f"bound-{own[BOUND_TASK]}"}, "pod": state.uid}
-        is_first = BOUND_TASK not in annotations_of(old)  # else it was bound to this one, which has paid since then
-        paid = {**annotations_of(old), BOUND_TO: state.uid}
-        if is_first and (since := dict(state.times).get("pull_started")):
-            paid[BILLED_FROM] = format_time(since)
+        is_first = BOUND_TASK not in annotations_of(old)  # else it was bound to this one
         beside = self._observers.before_delete({**old, "metadata": {**old["metadata"], "annotations": paid}})
         key = bound_key(own[BOUND_TASK])
         try:

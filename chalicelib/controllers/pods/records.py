@@ -20,8 +20,9 @@ from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import explained
 from chalicelib.controllers.podmodel.container_status import finished_at
-from chalicelib.controllers.podmodel.parked import is_parked
+from chalicelib.controllers.podmodel.parked import is_warm
 from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.podmodel.usage import has_handed_over
 from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.controllers.pods.tasks import resumed
 from chalicelib.controllers.runtime.background import Later
@@ -77,8 +78,10 @@ class PodRecords:
     def before_removal(self, pod: JSON) -> Sequence[Change]:
         """Keep the logs of a pod; return the write that goes with its removal, none for a pod that leaves no record."""
         labels, now = labels_of(pod), self._clock()
-        if not any(labels.get(each) for each in SPARK_LABELS) or (is_parked(pod) and owners_of(pod)):
-            return ()  # a parked pod is its owner's to tell of
+        if not any(labels.get(each) for each in SPARK_LABELS) or has_handed_over(pod):
+            return ()
+        if is_warm(pod) and owners_of(pod):
+            return ()  # it is the ended driver's that owns it to tell of
         ended = finished_at(pod)
         if ended is not None and now >= after(ended, self._limits.keep_seconds):
             return ()

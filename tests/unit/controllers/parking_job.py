@@ -8,7 +8,6 @@ from chalicelib.apimachinery.types import JSON
 from tests.unit.controllers.world import World
 
 PROPERTIES = "spark.executor.instances=2\nspark.executor.memory=1g\nspark.kubernetes.container.image=spark\n"
-APPLICATION = {"spark-app-selector": "spark-1", "spark-app-name": "pi"}
 LOCAL = "/var/data/spark-126a3a92-1930-4579-9dd4-934ca40abf94"
 HOLDS = {"cpu": "1", "memory": "1408Mi"}  # 1 GiB and what Spark adds
 
@@ -16,6 +15,11 @@ HOLDS = {"cpu": "1", "memory": "1408Mi"}  # 1 GiB and what Spark adds
 def conf_of(name: str) -> str:
     """Return the name of a driver's ConfigMap."""
     return "drv" if name == "a" else f"drv-{name}"
+
+
+def labels_of_job(driver: str) -> dict[str, str]:
+    """Return the labels that all pods of a driver's have."""
+    return {"spark-app-selector": f"spark-{driver}", "spark-app-name": "pi"}
 
 
 def create_driver(
@@ -34,10 +38,11 @@ def create_driver_pod(w: World, name: str, *, park: str = "true", **annotations:
         "image": "spark",
         "args": ["driver", "--class", "Pi"],
         "env": [{"name": "SPARK_LOCAL_DIRS", "value": LOCAL}],
+        "resources": {"requests": {"cpu": "1"}},
         "volumeMounts": [{"name": "conf", "mountPath": "/opt/spark/conf"}],
     }
     ours = {f"sparkanywhere.io/{each.replace('_', '-')}": text for each, text in annotations.items()}
-    about = {"labels": {"spark-role": "driver", **APPLICATION}, "annotations": ours}
+    about = {"labels": {"spark-role": "driver", **labels_of_job(name)}, "annotations": ours}
     if park:
         about["annotations"]["sparkanywhere.io/park"] = park
     volumes = [{"name": "conf", "configMap": {"name": conf_of(name)}}]
@@ -47,7 +52,7 @@ def create_driver_pod(w: World, name: str, *, park: str = "true", **annotations:
 def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], driver: str = "a", **spec: Any) -> JSON:
     """Create an executor `exec-N` of a driver, as the driver would, and their ConfigMap."""
     owner = w.owner_of(driver)["ownerReferences"][0]
-    labels = {"spark-role": "executor", "spark-exec-id": str(number), **APPLICATION}
+    labels = {"spark-role": "executor", "spark-exec-id": str(number), **labels_of_job(driver)}
     metadata = {"labels": labels, "ownerReferences": [{**owner, "controller": True}]}
     if w.get("configmaps", "exec") is None:
         w.create("configmaps", "exec", metadata=w.owner_of(driver), data={})

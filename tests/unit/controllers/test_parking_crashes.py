@@ -18,6 +18,7 @@ from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.crash_walk import CrashStores, recover, walk
+from tests.unit.controllers.ledger import assert_told_once
 from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_executor, living, parked_names
 from tests.unit.controllers.world import World
 
@@ -93,7 +94,11 @@ SCENARIOS: list[Callable[[World], None]] = [park, bind, differ, lose, fail, leav
 
 
 def assert_whole(w: World) -> None:
-    """What runs is what living pods have, each its own; nothing waits any more; records are of pods that are there."""
+    """What runs is what living pods have, each its own; nothing waits any more; records are of pods that are there.
+
+    And each second of all tasks is told of once.
+    """
+    assert_told_once(w)
     pods = [item.object() for item in w.storage.list("/registry/pods/").items]
     unended = {pod["metadata"]["name"]: handle_of(pod) for pod in pods if not is_terminal(pod)}
     # a driver waits for its ConfigMap where the client died before it made that
@@ -112,14 +117,14 @@ def test_crash_at_any_call_leaves_no_task_without_a_pod(
     scenario: Callable[[World], None], after: bool, stores: CrashStores
 ) -> None:
     dead = (StatusError, KeyError, AssertionError)  # of a scenario that goes on dead
-    walk(scenario, assert_whole, stores, after=after, most=CALLS_AT_MOST, hold_pending=True, raised=dead)
+    walk(scenario, assert_whole, stores, after=after, most=CALLS_AT_MOST, raised=dead)
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
 def test_whatever_happens_to_tasks_and_pods_what_was_taken_is_given_back(seed: int) -> None:
     drawn = random.Random(seed)
     clock = Clock()
-    provider = FakeProvider(clock=clock, hold_pending=True)
+    provider = FakeProvider(clock=clock)
     w = World(MemoryStorage(), provider=provider, clock=clock, node_memory_mib=1_000_000)
     create_driver(w)
     number = 0

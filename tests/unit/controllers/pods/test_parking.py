@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
-from chalicelib.controllers.podmodel.usage import pod_usage
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.prices import flat_rates
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
-from tests.unit.controllers.parking_job import PROPERTIES, create_driver, create_executor, living, parked_names
+from tests.unit.controllers.parking_job import create_driver, create_executor, living, parked_names
 from tests.unit.controllers.world import World
 
 PARKED = ["a-parked-1", "a-parked-2"]
@@ -189,31 +186,6 @@ def test_what_a_quota_has_no_room_for_is_not_parked(w: World) -> None:
 
     assert parked_names(w) == PARKED[:1]
     assert reason(w, "a", "NotParked")
-
-
-def test_waiting_is_the_jobs_to_pay_and_no_second_is_paid_twice() -> None:
-    clock = Clock()
-    provider = FakeProvider(clock=clock, hold_pending=True)
-    w = World(MemoryStorage(), provider=provider, clock=clock, usd_per_vcpu_hour=3.6, usd_per_gib_hour=0.0)
-    driver = create_driver(w, properties=PROPERTIES.replace("=2", "=1"))
-    handle = w.handle("a-parked-1")
-    pulled = clock.now
-    provider.update(handle, lambda state: replace(state, address="10.9.9.9", times=(("pull_started", pulled),)))
-    w.pods.observe(provider.describe([handle])[0])
-
-    w.pass_time(100)
-    create_executor(w, 1)
-    w.pass_time(50)
-    provider.begin(handle)
-    w.observe_all()
-    w.pass_time(50)
-    provider.finish(handle, 0)
-    w.observe_all()
-
-    gone = w.controllers.usage.of(driver["metadata"]["uid"])
-    assert (gone.pods, round(gone.usage.vcpu_seconds), round(gone.usage.usd, 6)) == (1, 100, 0.1)
-    used = pod_usage(w.pod("exec-1"), flat_rates(3.6, 0.0), clock.now)
-    assert round(used.vcpu_seconds) == 100
 
 
 def test_an_executor_deleted_while_it_is_bound_ends_its_task(w: World) -> None:

@@ -18,17 +18,17 @@ from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock
 from tests.unit.controllers.parking_job import (
-    APPLICATION,
     PROPERTIES,
     create_driver,
     create_executor,
+    labels_of_job,
     living,
     parked_names,
 )
 from tests.unit.controllers.world import World
 
 PARKED_POD = "sparkanywhere.io/parked-pod"
-PARKED_LABELS = {"spark-role": "parked", **APPLICATION}
+PARKED_LABELS = {"spark-role": "parked", **labels_of_job("a")}
 ROOM = 3
 PODS = "/api/v1/namespaces/ns/pods"
 
@@ -64,7 +64,7 @@ def crowd(create: Callable[[int], object]) -> None:
 
 def look_alikes(w: World, number: int, *, metadata: JSON | None = None, **spec: object) -> JSON:
     owner = w.owner_of()["ownerReferences"][0]
-    labels = {"spark-role": "executor", "spark-exec-id": "1", **APPLICATION}
+    labels = {"spark-role": "executor", "spark-exec-id": "1", **labels_of_job("a")}
     about = {"labels": labels, "ownerReferences": [{**owner, "controller": True}], **(metadata or {})}
     return w.create_pod(f"more-{number}", metadata=about, **spec)
 
