@@ -26,6 +26,7 @@ SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
 URL, WAITS = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_WAITS"
 WAIT_PAUSE_SECONDS = 2  # an answer costs $0.000004: at 1 s a quarter of what a task of 1 vCPU and 4 GB costs that waits
 STOP_FUNCTION = "sparkanywhere_stop"
+NOT_NEEDED = 143  # the fetcher's exit code where a task that waited is ended: as SIGTERM's
 NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
 
 # POSIX sh. curl, wget or python3 does the fetching: the official Spark images have one of them.
@@ -49,13 +50,16 @@ ip=$(fetch "$ECS_CONTAINER_METADATA_URI_V4" "Accept: application/json" \\
 [ -n "$ip" ] || ip=$(hostname -i | cut -d' ' -f1)
 again() {{ fetch "$@" || {{ sleep 2; fetch "$@"; }} || {{ sleep 5; fetch "$@"; }}; }}  # curl alone does so by itself
 if [ -n "${{{WAITS}:-}}" ]; then  # started before it is known what for: see providers/extensions, BindsLate
-  trap 'exit 143' TERM
+  trap 'exit {NOT_NEEDED}' TERM
   began=$(date +%s)
   while :; do
     told=$(again "${{{URL}%/payload}}/wait" "Accept: text/plain") || exit {START_FAILED}
-    case "$told" in go) break ;; "wait "[0-9]*) ;; *) echo "not needed: $told"; exit {START_FAILED} ;; esac
+    case "$told" in
+      go) break ;; "wait "[0-9]*) ;; end) echo "not needed"; exit {NOT_NEEDED} ;;
+      *) echo "told: $told"; exit {START_FAILED} ;;
+    esac
     longest=${{longest:-${{told#wait }}}}
-    [ $(($(date +%s) - began)) -lt "$longest" ] || {{ echo "nobody has needed this task"; exit {START_FAILED}; }}
+    [ $(($(date +%s) - began)) -lt "$longest" ] || {{ echo "nobody has needed this task"; exit {NOT_NEEDED}; }}
     sleep {WAIT_PAUSE_SECONDS}
   done
 fi

@@ -13,12 +13,14 @@ from typing import Any
 from chalicelib.providers.base import ContainerPhase, ContainerState, TaskPhase, TaskState
 from chalicelib.providers.fargate import capacity, clients
 from chalicelib.providers.fargate.identity import START_FAILED
-from chalicelib.providers.fargate.payload import FETCHER, NO_FILES
+from chalicelib.providers.fargate.payload import FETCHER, NO_FILES, NOT_NEEDED
 from chalicelib.providers.fargate.prices import CPU_UNITS, GIB, SIZES
 
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
 INTERRUPTED = ("SpotInterruption", "TerminationNotice")
+ENDED = ("UserInitiated", *INTERRUPTED)  # stop codes of tasks that somebody ended
+KILLED = 137  # the exit code of a container that SIGKILL has ended
 TIMES = {
     "connectivity": "connectivityAt",
     "pull_started": "pullStartedAt",
@@ -50,9 +52,8 @@ STOP_CODES = {
 
 def task_state(raw: Raw) -> TaskState:
     """Return the state of a task; startedBy is the pod's uid, since ECS keeps tags out of events."""
-    every: Sequence[Raw] = raw.get("containers") or ()
-    fetcher: Raw = next((each for each in every if each["name"] == FETCHER), {})
-    containers = tuple(_container(each, every) for each in every if each["name"] != FETCHER)
+    fetcher, others = _parted(raw)
+    containers = tuple(_container(each, raw) for each in others)
     status = raw.get("lastStatus")
     phase: TaskPhase = "running" if status in ("RUNNING", "DEACTIVATING", "STOPPING") else "pending"
     # Taking the network down can last a minute more: the task has ended when its containers have.
@@ -69,7 +70,7 @@ def task_state(raw: Raw) -> TaskState:
         containers=containers,
         address=_address(raw),
         reason=reason if phase == "stopped" else "",
-        message=f"{text}: {NO_FILES}".lstrip(": ") if fetcher.get("exitCode") else text,
+        message=f"{text}: {NO_FILES}".lstrip(": ") if _has_failed(fetcher, raw) else text,
         version=int(raw.get("version") or 0),
         interrupted=raw.get("stopCode") in INTERRUPTED,
         passing=_passing(raw) if phase == "stopped" else "",
@@ -104,10 +105,23 @@ def _passing(raw: Raw) -> str:
     return next((reason for text in texts if text and (reason := clients.passing(str(text)))), "")
 
 
-def _container(raw: Raw, every: Sequence[Raw]) -> ContainerState:
+def _parted(task: Raw) -> tuple[Raw, Sequence[Raw]]:
+    """Return the container that fetches the payload, {} if there is none, and the pod's own."""
+    every: Sequence[Raw] = task.get("containers") or ()
+    fetcher: Raw = next((each for each in every if each["name"] == FETCHER), {})
+    return fetcher, [each for each in every if each["name"] != FETCHER]
+
+
+def _has_failed(fetcher: Raw, task: Raw) -> bool:
+    """Return whether the payload could not be fetched: not of a task that was ended while it fetched, or waited."""
+    code = fetcher.get("exitCode")
+    return bool(code) and code != NOT_NEEDED and not (code == KILLED and task.get("stopCode") in ENDED)
+
+
+def _container(raw: Raw, task: Raw) -> ContainerState:
     status, code = raw.get("lastStatus"), raw.get("exitCode")
     phase: ContainerPhase = {"RUNNING": "running", "STOPPED": "stopped"}.get(str(status), "waiting")  # type: ignore[assignment]
-    text = str(raw.get("reason") or "") or _not_begun(raw, every)
+    text = str(raw.get("reason") or "") or _not_begun(raw, task)
     ended = "ContainerStatusUnknown" if code is None else "Error" if int(code) else "Completed"
     return ContainerState(
         name=str(raw["name"]),
@@ -120,13 +134,14 @@ def _container(raw: Raw, every: Sequence[Raw]) -> ContainerState:
     )
 
 
-def _not_begun(raw: Raw, every: Sequence[Raw]) -> str:
+def _not_begun(raw: Raw, task: Raw) -> str:
     """Return why a container has not run its command, "" if it has or nobody knows."""
     if raw.get("exitCode") != START_FAILED:
         return ""
-    failed = [each["name"] for each in every if each.get("exitCode") not in (None, 0, START_FAILED)]
-    if any(each["name"] == FETCHER and each.get("exitCode") for each in every):
+    fetcher, others = _parted(task)
+    if _has_failed(fetcher, task):
         return NO_FILES
+    failed = [each["name"] for each in others if each.get("exitCode") not in (None, 0, START_FAILED)]
     return f"{', '.join(failed)} has failed" if failed else ""
 
 

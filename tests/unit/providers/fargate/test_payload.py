@@ -244,14 +244,24 @@ def test_a_task_that_waits_fetches_nothing_until_it_is_told_to(tmp_path: Path, s
 
 
 @pytest.mark.parametrize(
-    "told", [["wait 60", "end"], ["wait 1"], ["<html>"], ["wait for me"], [""]], ids=["end", "late", "?", "??", "503"]
+    ("told", "code"),
+    [
+        (["wait 60", "end"], payload.NOT_NEEDED),
+        (["wait 1"], payload.NOT_NEEDED),
+        (["<html>"], START_FAILED),
+        (["wait for me"], START_FAILED),
+        ([""], START_FAILED),
+    ],
+    ids=["end", "late", "?", "??", "503"],
 )
-def test_a_task_that_nobody_needs_ends_by_itself_with_nothing_fetched(tmp_path: Path, told: list[str]) -> None:
+def test_a_task_that_nobody_needs_ends_by_itself_with_nothing_fetched(
+    tmp_path: Path, told: list[str], code: int
+) -> None:
     endpoints = Endpoints(b"{}", told=told)
 
     ran = fetched(tmp_path, endpoints, "python3")
 
-    assert ran.returncode == START_FAILED
+    assert ran.returncode == code
     assert endpoints.proofs == []
     assert not (tmp_path / "start" / "ready").exists()
 

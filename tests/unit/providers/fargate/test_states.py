@@ -84,6 +84,28 @@ def test_the_fetching_container_is_not_the_pods() -> None:
 
 
 @pytest.mark.parametrize(
+    ("stop_code", "exit_code", "is_blamed"),
+    [
+        ("UserInitiated", 143, False),  # a warm task is stopped
+        ("UserInitiated", 137, False),
+        ("SpotInterruption", 143, False),
+        ("EssentialContainerExited", 143, False),  # nobody needed it
+        ("UserInitiated", 22, True),  # it had failed before it was stopped
+        ("EssentialContainerExited", 137, True),  # out of memory
+    ],
+)
+def test_files_are_not_blamed_for_a_task_that_was_ended(stop_code: str, exit_code: int, is_blamed: bool) -> None:
+    fetcher = {"name": FETCHER, "lastStatus": "STOPPED", "exitCode": exit_code}
+    waited = {"name": "c", "lastStatus": "STOPPED", "exitCode": START_FAILED}
+
+    state = task_state(task(lastStatus="STOPPED", containers=[fetcher, waited], stopCode=stop_code))
+
+    told = (state.message, state.containers[0].message)
+    assert ["could not be fetched" in each for each in told] == [is_blamed] * 2
+    assert is_blamed or told == ("", "")
+
+
+@pytest.mark.parametrize(
     ("given", "size"),
     [
         ({"cpu": "1024", "memory": "3072"}, {"cpu": "1", "memory": "3Gi", "ephemeral-storage": "20Gi"}),
