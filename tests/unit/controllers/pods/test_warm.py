@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.rules.time import parse_time
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.registry.options import WriteOptions
 from tests.fake_provider import FakeProvider
@@ -257,3 +260,16 @@ def test_no_client_makes_a_pod_a_warm_one_by_our_marks(w: World) -> None:
     pod = w.create_pod("warm-b", metadata={"annotations": marks})
 
     assert "ana" not in (pod["metadata"].get("annotations") or {}).values()
+
+
+@pytest.mark.parametrize("name", ["a", "a-parked-1"])
+def test_a_pod_starts_when_it_gets_its_task_and_its_deadline_counts_from_then(w: World, name: str) -> None:
+    warm_up(w)
+    begun = w.clock.now
+    w.pass_time(900)
+
+    create_driver(w)
+
+    pod = w.pod(name)
+    assert handle_of(pod)
+    assert parse_time(pod["status"]["startTime"]) == begun + timedelta(seconds=900)
