@@ -36,6 +36,13 @@ NOISE = re.compile(
     r"|\s+at (?:[\w.@-]+/+)*(?:org\.apache\.(?:spark|hadoop)|scala|javax?|jdk|sun|py4j|io\.netty|io\.vertx)\."
 )
 
+# What the Kubernetes client logs where an answer of a polled watch has ended, or one of its threads takes long; and the
+# lines of a stack trace below.
+HARMLESS = re.compile(
+    r"\S+ \S+ ERROR AbstractWatchManager: .*\bthis answer of a watch is complete\b"
+    r"|io\.vertx\.core\.VertxException: Thread blocked"
+)
+OF_ITS_TRACE = re.compile(r"\s+at |\s+\.\.\. \d+ more|Caused by: |io\.(?:fabric8|vertx)\.[\w.]+Exception")
 RECORD = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
 GOES_ON = re.compile("The executor with id ")  # with the record before, though at the margin
 DETAILED = re.compile(r"\S+ \S+ WARN ")  # records of which the first line is enough: what fails for good says it again
@@ -66,6 +73,7 @@ class ProgramOutput:
         self._is_hiding = False  # the lines of a record that is left out
         self._was_indented = False
         self._is_event = False  # the lines of an event that a slow listener logs
+        self._is_harmless = False  # the lines of such a trace
 
     def take(self, stream: str, piece: bytes) -> list[str]:
         """Pass on or show a piece of a stream (Stdout, Stderr, or All for both); return the lines that it completes.
@@ -101,11 +109,14 @@ class ProgramOutput:
     def _matters(self, line: str) -> bool:
         """Return whether a line of the log is shown: what goes on with a record is only if that is an error."""
         is_indented = line[0].isspace()
+        if self._is_harmless and OF_ITS_TRACE.match(line):
+            return False
+        self._is_harmless = bool(HARMLESS.match(line))
         if RECORD.match(line):
             self._is_event = bool(SLOW_LISTENER.match(line))
             self._is_hiding = bool(NOISE.match(line) or DETAILED.match(line))
             self._was_indented = False
-            return not NOISE.match(line)
+            return not (self._is_harmless or NOISE.match(line))
         if self._is_event:
             self._is_event = not SLOW_LISTENER_END.match(line)
             return False

@@ -7,9 +7,10 @@ Paths, watch frames and log parameters: Kubernetes API reference, v1.36.
 from __future__ import annotations
 
 import json
+import re
 import ssl
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.client import HTTPException, HTTPResponse
@@ -32,6 +33,7 @@ from sparkanywhere.client.failure import Failure
 ANSWER_SECONDS = 10.0  # for any answer that is not a stream
 PUT_SECONDS = 120.0  # the last piece of a file of a GB is answered when all of it was checked and written
 NO_ENTRY = "the token is wrong or has expired; the context's user in your kubeconfig needs a new one"
+_WARNING = re.compile(r'\b299 \S+ "((?:[^"\\]|\\.)*)"')
 BINARY = "application/octet-stream"
 
 
@@ -120,9 +122,17 @@ class KubeClient:
         """Return the plain text at `path`, a log. Raises ApiError, ApiUnreachable."""
         return self._read("GET", path, query).decode(errors="replace")
 
-    def create(self, path: str, obj: JSON) -> JSON:
-        """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable."""
-        return self._object(self._read("POST", path, {}, body=json.dumps(obj).encode()))
+    def create(self, path: str, obj: JSON, *, warn: Callable[[str], object] = str) -> JSON:
+        """Create an object in the collection at `path`; return it as stored. Raises ApiError, ApiUnreachable.
+
+        `warn` is called with each Warning of the answer (RFC 7234, code 299), once.
+        """
+        with self._open("POST", path, {}, seconds=self._answer_seconds, body=json.dumps(obj).encode()) as answer:
+            stored = self._object(self._body(answer))
+            sent = ", ".join(answer.headers.get_all("Warning") or ())
+        for text in warnings(sent):
+            warn(text)
+        return stored
 
     def patch(self, path: str, change: JSON) -> JSON:
         """Merge a change into an object (RFC 7386); return it as stored. Raises ApiError, ApiUnreachable."""
@@ -214,6 +224,11 @@ class KubeClient:
         except (URLError, HTTPException, OSError) as error:
             raise self._unreachable(error) from error
         return answer
+
+
+def warnings(header: str) -> list[str]:
+    """Return the texts of Warning headers of code 299 (RFC 7234), joined by commas; each once."""
+    return list(dict.fromkeys(re.sub(r"\\(.)", r"\1", text) for text in _WARNING.findall(header)))
 
 
 def log_path(namespace: str, pod: str) -> str:

@@ -69,7 +69,7 @@ def submit(
         made = with_event_log(made)
     if here:
         made = here.applied(made, spec)
-    name = _create(client, made, (*beside, *secrets), namespace=spec.namespace)
+    name = _create(client, made, (*beside, *secrets), namespace=spec.namespace, say=say)
     # The other commands look for the driver's pod, which a Job makes a moment later; not for long.
     for _ in range(DRIVER_LOOKS if spec.max_attempts > 1 else 0):
         query = {"labelSelector": selector_of(spec, f"spark-{suffix}")}
@@ -79,9 +79,9 @@ def submit(
     return Submitted(f"spark-{suffix}", name, f"{made.collection}/{name}")
 
 
-def _create(client: KubeClient, made: Objects, beside: Sequence[tuple[str, JSON]], *, namespace: str) -> str:
+def _create(client: KubeClient, made: Objects, beside: Sequence[tuple[str, JSON]], *, namespace: str, say: Say) -> str:
     """Create a job's first object, then what it owns; return its name. Raises with nothing left of it."""
-    stored = client.create(made.collection, made.main)
+    stored = client.create(made.collection, made.main, warn=lambda text: say(f"Warning: {text}"))
     name = str(stored["metadata"]["name"])
     try:
         owner = {**made.main, "metadata": stored["metadata"]}

@@ -128,7 +128,7 @@ def test_where_no_files_are_kept_the_sentence_says_what_to_do(big: Path) -> None
         def __init__(self) -> None:
             """Have no access: nothing is asked."""
 
-        def create(self, path: str, obj: JSON) -> JSON:
+        def create(self, path: str, obj: JSON, **_how: object) -> JSON:
             """Answer as an API server that knows no such path."""
             del path, obj
             raise ApiError(404, "the server could not find the requested resource")
@@ -165,7 +165,7 @@ class _Ticketing(KubeClient):
         super().__init__(Access("http://127.0.0.1:1"))
         self._url = url
 
-    def create(self, path: str, obj: JSON) -> JSON:
+    def create(self, path: str, obj: JSON, **_how: object) -> JSON:
         """Give a ticket."""
         del path
         upload = {"url": self._url, "headers": {"Content-Length": str(obj["size"])}, "offset": 0}

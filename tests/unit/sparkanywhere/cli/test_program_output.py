@@ -224,3 +224,41 @@ def test_streams_that_are_one_are_told_by_their_look(monkeypatch: pytest.MonkeyP
 
     assert streams.printed == b"Pi is roughly 3.14\n"
     assert streams.screen == [ERROR]
+
+
+WATCH_ENDS = (  # of the clients of Spark 4.3.0 and 3.5.9
+    "26/11/30 14:39:47 ERROR AbstractWatchManager: Error received: Status(apiVersion=v1, code=504, "
+    "details=StatusDetails(causes=[], group=null, kind=null, name=null, retryAfterSeconds=2, uid=null, "
+    "additionalProperties={}), kind=Status, message=this answer of a watch is complete, the next one goes on "
+    "from here; nothing is lost, metadata=ListMeta(_continue=null, remainingItemCount=null, "
+    "resourceVersion=null, selfLink=null, additionalProperties={}), reason=Timeout, status=Failure, "
+    "additionalProperties={}), will retry"
+)
+BLOCKED = (  # of a slow machine's client, shortened
+    "26/11/30 14:39:47 WARN BlockedThreadChecker: Thread Thread[vert.x-eventloop-thread-1,5,main] has been blocked for"
+    " 2730 ms, time limit is 2000 ms",
+    "io.vertx.core.VertxException: Thread blocked",
+    "\tat java.base@17.0.21.1/java.lang.Object.hashCode(Native Method)",
+    "\tat app//io.fabric8.kubernetes.client.utils.KubernetesSerialization.unmarshal(KubernetesSerialization.java:262)",
+    "\tat app//com.fasterxml.jackson.databind.ObjectMapper.readValue(ObjectMapper.java:3848)",
+    "\tat app//io.fabric8.kubernetes.client.dsl.internal.AbstractWatchManager.onMessage(AbstractWatchManager.java:362)",
+)
+
+
+@pytest.mark.parametrize("harmless", [(WATCH_ENDS,), BLOCKED, (*BLOCKED, WATCH_ENDS, WATCH_ENDS)])
+@pytest.mark.parametrize(
+    "kept",
+    [
+        (ERROR, CAUSE, MINE),
+        ("26/11/30 14:39:47 ERROR AbstractWatchManager: Error received: Status(code=410, message=old), will retry",),
+        ("Error: my own words",),
+    ],
+)
+def test_ends_of_polled_watches_and_slow_threads_are_left_out_and_no_other_error(
+    monkeypatch: pytest.MonkeyPatch, harmless: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", "".join(f"{line}\n" for line in (*harmless, *kept, *harmless)).encode())
+
+    assert streams.screen == list(kept)

@@ -31,7 +31,7 @@ class Plane(KubeClient):
             return {"items": [{"metadata": {"name": self._provider}}]}
         return {"metadata": {"name": path.rpartition("/")[2]}, "status": self._statuses.pop(0)}
 
-    def create(self, path: str, obj: dict[str, Any]) -> dict[str, Any]:
+    def create(self, path: str, obj: dict[str, Any], **_how: Any) -> dict[str, Any]:
         del path
         self.created.append(obj)
         return obj

@@ -135,6 +135,21 @@ def test_a_control_plane_that_keeps_none_warm_says_so(tmp_path: Path) -> None:
         plane.close()
 
 
+def test_a_job_that_keeps_nothing_warm_says_why_once(tmp_path: Path) -> None:
+    said: list[str] = []
+    plane = control_plane(tmp_path, provider="process")
+    try:
+        kept = JobSpec(application=A_PROGRAM, namespace="default", keep_warm="10m")
+        submit(InProcessClient(ApiClient(plane)), kept, suffix="0a", say=said.append)
+    finally:
+        plane.close()
+
+    assert said == [
+        "Warning: metadata.annotations[sparkanywhere.io/keep-warm]: provider process starts tasks for pods that are"
+        " there, and keeps none warm"
+    ]
+
+
 @pytest.fixture
 def plane(kube: InProcessClient, monkeypatch: pytest.MonkeyPatch) -> InProcessClient:
     """Let the command work on that World, whose nodes a test makes."""

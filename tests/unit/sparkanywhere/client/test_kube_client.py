@@ -114,3 +114,13 @@ def test_a_watch_that_is_cut_in_the_middle_of_an_event_ends_with_a_known_error()
         assert said(Access(f"http://{place}"), lambda client: list(client.watch("/x", seconds=5))) == (
             f"What answers at http://{place} is no Kubernetes API."
         )
+
+
+def test_warnings_are_told_once_each() -> None:
+    head = b'HTTP/1.1 201 Created\r\nWarning: 299 - "a, \\"b\\""\r\nWarning: 299 - "c", 299 - "c"\r\n'
+    told: list[str] = []
+
+    with answering(head + b'Connection: close\r\n\r\n{"kind": "Pod"}') as place:
+        stored = KubeClient(Access(f"http://{place}")).create("/pods", {}, warn=told.append)
+
+    assert (stored, told) == ({"kind": "Pod"}, ['a, "b"', "c"])

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
-from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
+from sparkanywhere.client.kube_client import Access, ApiError, KubeClient, warnings
 from tests.api_client import ApiClient
 
 PODS = "/api/v1/namespaces/default/pods"
@@ -29,9 +30,14 @@ class InProcessClient(KubeClient):
         """Return an object or list."""
         return self._ask("GET", f"{path}?{urlencode(query)}")
 
-    def create(self, path: str, obj: Any) -> Any:  # Any: JSON
+    def create(self, path: str, obj: Any, *, warn: Callable[[str], object] = str) -> Any:  # Any: JSON
         """Create an object."""
-        return self._ask("POST", path, obj)
+        answer = self.api.request("POST", path, obj)
+        if answer.status >= 400:
+            raise ApiError(answer.status, answer.body["message"])
+        for text in warnings(answer.headers.get("warning", "")):
+            warn(text)
+        return answer.body
 
     def delete(self, path: str, **query: str) -> Any:  # Any: JSON
         """Delete an object or a collection."""

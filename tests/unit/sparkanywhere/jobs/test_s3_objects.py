@@ -93,7 +93,7 @@ class Plane(KubeClient):
         super().__init__(Access("http://127.0.0.1:1"))
         self._answer = answer
 
-    def create(self, path: str, obj: dict[str, Any]) -> dict[str, Any]:
+    def create(self, path: str, obj: dict[str, Any], **_how: Any) -> dict[str, Any]:
         """Answer as told."""
         if self._answer is not None:
             raise self._answer
