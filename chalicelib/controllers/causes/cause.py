@@ -37,6 +37,8 @@ _WRAPPERS = re.compile(
 )
 _TELLING = re.compile(r"AccessDenied|Status Code: 403|Call From .* failed on|UnknownHost|OutOfMemoryError")
 _NO_MAIN_CLASS = re.compile(r"Error: Failed to load class (\S+?)\.?$")
+_NO_PROGRAM = re.compile(r'.*IOException: Cannot run program "([^"]+)":.*No such file or directory')
+_RUNS_PYTHON = re.compile(r"\s+at org\.apache\.spark\.deploy\.PythonRunner\b")
 _UNRESOLVED = re.compile(r"unresolved dependency: ([^\s:]+)|not found\]?: (\S+#\S+)")
 _UNREACHED = re.compile(r"Server access error at url (\w+://[^/\s]+)\S* \((.*)\)$")  # Ivy's, of a repository
 _SAYS_ERROR = re.compile(r"(?i)^(?:fatal |unexpected )?error\b|^\[[A-Z0-9_.]+\] |^[\w.]*(?:Error|Exception)\b")
@@ -91,10 +93,15 @@ def init_cause(pod: JSON, container: str, exit_code: int, log: str) -> Cause:
 
 def _by_submission(ended: Ended) -> str:
     """Return what kept Spark from starting the program."""
-    unreached = ""
+    unreached = missing_program = ""
     for line in ended.lines:
         if found := _UNREACHED.search(line):
             unreached = f", and {found[1]} could not be reached: {found[2]}"
+        if found := _NO_PROGRAM.match(line):
+            missing_program = found[1]
+        if missing_program and _RUNS_PYTHON.match(line):
+            needs = "take an image with Python (tags that end in `-scala` have none), or name its path by --python"
+            return f"there is no {missing_program} where the driver runs: {needs}"
         if found := _NO_MAIN_CLASS.match(line):
             return f"there is no class {found[1]} in {ended.paths.program or 'its jars'}: see --class"
         if found := _UNRESOLVED.search(line):
