@@ -84,7 +84,9 @@ class ParkedTasks:
         self._provider = provider
         self._node = node
         self._warm = warm
-        self.reservations = Reservations(storage=storage, node=node, create=create, recorder=recorder, terms=terms)
+        self.reservations = Reservations(
+            storage=storage, node=node, create=create, recorder=recorder, terms=terms, why_cold=warm.why_cold
+        )
         self._delete = delete
         self._recorder = recorder
         self._observers = observers
@@ -165,9 +167,8 @@ class ParkedTasks:
             LOG.info("executor bound by another process uid=%s pod=%s", metadata["uid"], name)
             return None
         with suppress(KeyNotFound):
-            waiting = self._storage.get(
-                object_key("pods", metadata["namespace"], parked.name_of_parked(executor.object()))
-            )
+            place = object_key("pods", metadata["namespace"], parked.name_of_parked(executor.object()))
+            waiting = self._storage.get(place)
             if parked.may_be_bound(waiting.object(), executor.object()):
                 self._give_back([waiting.object()])  # a warm one, too: its place in quotas is taken
         return declined

@@ -65,16 +65,26 @@ class Reservations:
     """Makes them. Safe from many threads."""
 
     def __init__(
-        self, *, storage: Storage, node: Node, create: CreatePod, recorder: Recorder, terms: ParkingTerms
+        self,
+        *,
+        storage: Storage,
+        node: Node,
+        create: CreatePod,
+        recorder: Recorder,
+        terms: ParkingTerms,
+        why_cold: Callable[[JSON], str],
     ) -> None:
         self._storage = storage
         self._node = node
         self._create = create
         self._recorder = recorder
         self._terms = terms
+        self._why_cold = why_cold
 
     def reserve(self, driver: JSON) -> None:
         """Park what a driver will ask for, once, as its task has been asked for. Raises StorageError."""
+        if why := self._why_cold(driver):
+            self._recorder.record(driver, [News("Normal", "NotWarm", why)])
         seconds, marks = self._terms.seconds, {WAITS_FOR: ""}
         if parked.is_warm(driver):
             seconds, found = int(driver["spec"]["activeDeadlineSeconds"]), annotations_of(driver)

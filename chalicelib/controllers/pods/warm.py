@@ -96,6 +96,28 @@ class WarmTasks:
             marks[TAKES_WARM] = user
         return any(self._take(each, pod) for each in self._fitting(waiting, pod))
 
+    def why_cold(self, driver: JSON) -> str:
+        """Return why a driver that starts cold has no warm driver's task of its user's, "" where none waits."""
+        marks, about = annotations_of(driver), driver["metadata"]
+        if TAKES_WARM not in marks or BOUND_TASK in marks or WARM_USER in marks:
+            return ""
+        waiting = [
+            each
+            for each in self._warm_of(marks[TAKES_WARM], about["namespace"])
+            if labels_of(each).get(parked.ROLE_LABEL) == "driver"
+            and not (annotations_of(each)[WAITS_FOR] or is_deleting(each) or is_terminal(each))
+        ]
+        if not waiting:
+            return ""
+        first, shape = waiting[0]["metadata"]["name"], self._shape(driver)
+        account = spec_of(driver).get("serviceAccountName")
+        same = [each for each in waiting if spec_of(each).get("serviceAccountName") == account]
+        if not same:
+            return f"starts cold: {first} waits under another service account"
+        if all(self._shape(each) != shape for each in same):
+            return f"starts cold: {first} is of another shape: image, CPU, memory, mounts or what else its task fixes"
+        return f"starts cold: {first} was not there yet, or about to end"
+
     def _warm_of(self, user: str, namespace: str) -> Iterator[JSON]:
         """Yield a user's warm pods of a namespace."""
         first = object_key("pods", namespace, NAMES)

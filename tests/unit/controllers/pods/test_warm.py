@@ -138,6 +138,32 @@ def test_a_job_of_another_service_account_leaves_them(w: World) -> None:
     assert names(w, "warm-") == WARM
 
 
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"serviceAccountName": "reader"}, "warm-1 waits under another service account"),
+        ({}, "warm-1 is of another shape: image, CPU, memory, mounts or what else its task fixes"),
+    ],
+)
+def test_an_event_says_why_a_driver_starts_cold_beside_a_warm_one(w: World, fields: dict[str, str], words: str) -> None:
+    w.create("serviceaccounts", "reader")
+    warm_up(w)
+
+    w.create_pod("b", metadata={"labels": {"spark-role": "driver"}}, **fields)
+
+    assert ("NotWarm", f"starts cold: {words}") in w.events("b")
+
+
+def test_no_event_blames_warm_tasks_where_there_are_none_or_a_job_has_them(w: World) -> None:
+    create_driver(w, "cold")
+    warm_up(w)
+    create_driver(w)
+    create_driver(w, "b")
+
+    told = [reason for name in ("cold", "a", "b", "warm-1") for reason, _ in w.events(name)]
+    assert "NotWarm" not in told
+
+
 def test_two_jobs_at_once_share_none(w: World) -> None:
     warm_up(w)
     create_driver(w)
