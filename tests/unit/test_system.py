@@ -22,6 +22,7 @@ USERS = {
     "ctypes.": {f"{SUPERVISOR}/namespaces.py", f"{SUPERVISOR}/processes.py"},
     "/proc": {f"{SUPERVISOR}/{name}.py" for name in ("namespaces", "processes", "root", "spawning")}
     | {
+        "chalicelib/controllers/cluster/shared_folders.py",  # does without where there is none
         "chalicelib/providers/docker/sessions.py",
         "chalicelib/providers/fargate/payload.py",  # runs in containers
         "sparkanywhere/aws/smoke/pods.py",  # a container's command
