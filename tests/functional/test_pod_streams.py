@@ -321,14 +321,15 @@ def test_the_python_client_forwards_a_port(server: LocalServer, port: int) -> No
 
 # What others ask for: kr8s no subprotocol for ports and v4 for commands, lightkube v5, with its input in one message.
 KR8S = """
-import json, sys, urllib.request
+import json, random, sys, urllib.request
 import kr8s
 from kr8s.objects import Pod
 kubeconfig, name, port = sys.argv[1:]
 pod = Pod.get(name, api=kr8s.api(kubeconfig=kubeconfig))
 done = pod.exec(["sh", "-c", "echo out; echo err >&2; exit 3"], check=False)
 said = [done.stdout.decode(), done.stderr.decode(), done.returncode]
-with pod.portforward(remote_port=int(port), local_port="auto") as local:
+below = random.randint(10000, 30000)  # "auto" draws ports of others' outgoing connections, too, and fails to bind them
+with pod.portforward(remote_port=int(port), local_port=below) as local:
     for _ in range(2):
         said.append(urllib.request.urlopen(f"http://127.0.0.1:{local}/index.html", timeout=20).read().decode())
 print(json.dumps(said))
