@@ -21,7 +21,7 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.resources.pods.marks import USED_BY_GONE
-from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, guaranteed_update
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
 RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
@@ -51,7 +51,9 @@ class UsageRecords:
         heads = heads_of(self._storage, pod)
         if has_handed_over(pod):  # what was recorded for a removal that did not come about is another pod's now
             for head in heads:
-                self._drop(object_key(RECORDS, head["metadata"]["uid"], pod["metadata"]["uid"]))
+                with suppress(KeyNotFound):
+                    key = object_key(RECORDS, head["metadata"]["uid"], pod["metadata"]["uid"])
+                    self._drop(self._storage.get(key))
         if running_seconds(pod, self._clock()) is None:
             return
         now, metadata = self._clock(), pod["metadata"]
@@ -125,11 +127,11 @@ class UsageRecords:
     def drop(self, head_uid: str) -> None:
         """Remove the records of a family whose head is gone."""
         for item in self._storage.list(prefix(RECORDS, head_uid)).items:
-            self._drop(item.key)
+            self._drop(item)
 
-    def _drop(self, key: str) -> None:
+    def _drop(self, record: StoredObject) -> None:
         with suppress(KeyNotFound, RevisionConflict):  # just written by another process: left to the next sweep
-            self._storage.delete(key, expected_revision=self._storage.get(key).revision)
+            self._storage.delete(record.key, expected_revision=record.revision)
 
     def sweep(self) -> None:
         """Write the sums of families with news, and remove the records of those that are gone."""
