@@ -8,17 +8,16 @@ from __future__ import annotations
 import logging
 from contextlib import suppress
 
-from chalicelib.apimachinery.accessors import annotations_of, is_terminal, metadata_of, owners_of, spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_terminal, metadata_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import DeleteObject, paged
 from chalicelib.resources.configuration.secrets import DELETE_AT_END
+from chalicelib.resources.workloads.jobs import final_condition
 from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key, parse_key
 
 LOG = logging.getLogger(__name__)
-
-ENDS = ("Complete", "Failed")  # conditions of a Job
 
 
 class JobSecrets:
@@ -61,5 +60,4 @@ def has_ended(resource: str, obj: JSON) -> bool:
     """Return whether an object is a pod or Job that has ended for good."""
     if resource == "pods":
         return is_terminal(obj)
-    conditions = status_of(obj).get("conditions") or ()
-    return resource == "jobs" and any(each["type"] in ENDS and each["status"] == "True" for each in conditions)
+    return resource == "jobs" and final_condition(obj) is not None

@@ -7,7 +7,6 @@ earlier (base.Storage, of news). A log that was kept for nothing is removed by a
 
 from __future__ import annotations
 
-import logging
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -33,7 +32,6 @@ from chalicelib.resources.pods.podrecords import CUT_SHORT, RESOURCE, SPARK_LABE
 from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
-LOG = logging.getLogger(__name__)
 SETTLE_SECONDS = 600.0  # a log that is younger may belong to a pod that is just being removed
 TRIM_SHARE = 10  # a namespace is trimmed whenever so large a part of its limit has been written
 

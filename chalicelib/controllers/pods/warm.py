@@ -1,13 +1,12 @@
 """Warm tasks: parked tasks that wait for the next job of their user's in their namespace; a new pod claims one.
 
 A claim is written into the warm pod before the new one is stored. What is claimed is bound as a parked task is, also to
-a parked pod of a driver's, whose executor gets it after that. A claim whose pod never came ends with the warm pod's
-time.
+a parked pod of a driver's, whose executor gets it after that. A claim whose pod never came is taken
+back by the sweep.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -40,8 +39,6 @@ from chalicelib.resources.pods.marks import (
 )
 from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
 from chalicelib.storage.keys import object_key, prefix
-
-LOG = logging.getLogger(__name__)
 
 NAMES = "warm-"  # how the names of warm pods begin: a new pod has to find them among thousands
 PAGE = 50  # pods that are read at once from there on, others' too

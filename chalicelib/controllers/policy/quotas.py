@@ -7,7 +7,6 @@ counted anew by recount(). Compare kubernetes/pkg/quota/v1 and the ResourceQuota
 
 from __future__ import annotations
 
-import logging
 import threading
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -33,8 +32,6 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.resources.pods.totals import ZERO
 from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject, guaranteed_update
 from chalicelib.storage.keys import object_key, parse_key, prefix
-
-LOG = logging.getLogger(__name__)
 
 QUOTAS, RANGES = "resourcequotas", "limitranges"
 COUNTS_KEPT = 10_000  # by namespace and resource, in memory

@@ -17,6 +17,7 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.recorder import News
 from chalicelib.controllers.workloads.plan import WorkloadPlan, owned_by
 from chalicelib.resources.workloads.cronjobs import find_zone
+from chalicelib.resources.workloads.jobs import final_condition
 
 SCHEDULED = "batch.kubernetes.io/cronjob-scheduled-timestamp"
 MANY_MISSED = 100  # times that went by; more are worth a Warning
@@ -113,10 +114,7 @@ def _superfluous(spec: JSON, jobs: list[JSON]) -> list[JSON]:
 
 def _end(job: JSON) -> str:
     """Return how a Job has ended, "" where it has not."""
-    conditions = status_of(job).get("conditions") or ()
-    return next(
-        (str(c["type"]) for c in conditions if c["type"] in ("Complete", "Failed") and c["status"] == "True"), ""
-    )
+    return str((final_condition(job) or {}).get("type", ""))
 
 
 def _name(cron_job: JSON, due: datetime) -> str:

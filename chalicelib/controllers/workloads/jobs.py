@@ -29,6 +29,7 @@ from chalicelib.controllers.workloads.plan import (
     short_hash,
     without_zeros,
 )
+from chalicelib.resources.workloads.jobs import final_condition
 
 INDEX = "batch.kubernetes.io/job-completion-index"
 DEFAULT_RETRIES = 6
@@ -39,9 +40,7 @@ def plan(job: JSON, pods: list[JSON], now: datetime, ends: Collection[datetime])
     """Return what a Job needs now; its own status counts what has failed, so `ends` of pods are not looked at."""
     del ends
     status = dict(status_of(job))
-    conditions = status.get("conditions") or ()
-    final = (each for each in conditions if each["type"] in ("Complete", "Failed") and each["status"] == "True")
-    finished = next(final, None)
+    finished = final_condition(job)
     if finished is None:
         return _Progress(job, pods, status, now).plan()
     status["terminating"] = sum(is_deleting(pod) for pod in pods)

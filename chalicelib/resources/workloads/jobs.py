@@ -217,6 +217,13 @@ def _with_directives(template: JSON, other: JSON) -> JSON:
     return made if metadata or "metadata" in other else {key: made[key] for key in made if key != "metadata"}
 
 
+def final_condition(job: JSON) -> JSON | None:
+    """Return the condition by which a Job has ended for good: of type Complete or Failed; None where it has not."""
+    conditions = status_of(job).get("conditions") or ()
+    ends = ("Complete", "Failed")
+    return next((each for each in conditions if each.get("type") in ends and each.get("status") == "True"), None)
+
+
 def _has_condition(status: JSON, kind: str) -> bool:
     return any(each.get("type") == kind and each.get("status") == "True" for each in status.get("conditions") or ())
 
