@@ -11,6 +11,7 @@ from chalicelib.controllers.cost.usage_records import RECORDS
 from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.plane.host import LAMBDA
 from chalicelib.resources.pods.marks import USED_BY_GONE
+from chalicelib.storage.base import Page, guaranteed_update
 from chalicelib.storage.keys import object_key
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
@@ -152,6 +153,23 @@ def test_records_without_a_head_are_swept_away(family: World) -> None:
     family.controllers.usage.sweep()
 
     assert records(family) == []
+
+
+def test_a_record_that_another_process_writes_meanwhile_stays(family: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    family.delete("pods", "e", grace_seconds=0)
+    (before,) = family.storage.list(f"/registry/{RECORDS}/").items
+    listed = family.storage.list
+
+    def list_and_write(*args: Any, **options: Any) -> Page:
+        page = listed(*args, **options)
+        guaranteed_update(family.storage, before.key, lambda record: {**record, "usd": 9.0})
+        return page
+
+    with monkeypatch.context() as patched:
+        patched.setattr(family.storage, "list", list_and_write)
+        family.controllers.usage.drop(family.pod("d")["metadata"]["uid"])
+
+    assert [record["usd"] for record in records(family)] == [9.0]
 
 
 def test_a_pod_without_a_family_leaves_no_record(family: World) -> None:
