@@ -13,6 +13,7 @@ import click
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.cli.job_options import job_options, pairs, spec_from, typed_options
+from sparkanywhere.cli.spark_commands import fetched
 from sparkanywhere.cli.target_options import errors_as_sentences, open_target, target_options, with_lasting_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
@@ -97,7 +98,7 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
 
 @click.command(
     epilog="Examples: sparkanywhere connect --executors 4; export SPARK_REMOTE=$(sparkanywhere connect);"
-    " sparkanywhere connect --idle 120 --spot --context prod; sparkanywhere connect --stop"
+    " sparkanywhere connect --with s3,iceberg --catalog glue --on prod; sparkanywhere connect --stop"
 )
 @click.option(
     "--idle", default=30.0, show_default=True, metavar="MINUTES", help="End after so long without use; 0: never."
@@ -179,6 +180,7 @@ def _connect_job(options: dict[str, Any], namespace: str) -> JobSpec:
 
 def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     spec, suffix = _connect_job(options, target.namespace), new_suffix()
+    fetched(spec)
     secret = f"{resource_name(spec, suffix)}-token"
     provider = find_provider(client)
     spec = services.connect_spec(

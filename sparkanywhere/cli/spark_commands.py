@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,9 @@ from chalicelib.config import Settings
 from chalicelib.providers.base import ProviderUnavailable
 from sparkanywhere.aws.image_push import push
 from sparkanywhere.cli.terminal import echo, preparing
+from sparkanywhere.jobs.jar_files import fetch_jars
+from sparkanywhere.jobs.jar_sets import wanted_sets
+from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import ImageFailed
 from sparkanywhere.spark.image import describe, ensure_image
@@ -41,6 +45,13 @@ def installed(version: str) -> Path:
             return ensure(version, cache=Settings.from_env().cache_dir(), environ=os.environ, progress=show)
     except SparkUnavailable as error:
         raise click.ClickException(str(error)) from error
+
+
+def fetched(spec: JobSpec) -> None:
+    """Have the jars of a job's --with in the cache before anything starts, showing it on stderr. Raises JarsFailed."""
+    if wanted_sets(spec):
+        with preparing() as show:
+            fetch_jars(spec, os.environ, say=partial(echo, err=True), progress=show)
 
 
 @click.command()

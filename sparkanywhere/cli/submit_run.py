@@ -21,7 +21,7 @@ from sparkanywhere.cli.job_screen import JobScreen, our_console, print_result
 from sparkanywhere.cli.output import is_for_programs, print_records
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.cli.reach import page_link
-from sparkanywhere.cli.spark_commands import built, installed
+from sparkanywhere.cli.spark_commands import built, fetched, installed
 from sparkanywhere.cli.target_options import open_target, say_where
 from sparkanywhere.cli.terminal import began_at, echo
 from sparkanywhere.client.access import OWN_PLANE, NothingHere, Target
@@ -31,8 +31,6 @@ from sparkanywhere.jobs.application_record import application_record, usage_reco
 from sparkanywhere.jobs.applications import Application, group, selector_of
 from sparkanywhere.jobs.driver_job import has_failed
 from sparkanywhere.jobs.failures import reason
-from sparkanywhere.jobs.jar_files import fetch_jars
-from sparkanywhere.jobs.jar_sets import wanted_sets
 from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
 from sparkanywhere.jobs.spec import JobSpec
@@ -41,7 +39,6 @@ from sparkanywhere.jobs.usage import usage_of_seen
 from sparkanywhere.jobs.user_python import check_python
 from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
-from sparkanywhere.spark.progress import StepPrinter
 
 FAILURE, USAGE = 1, 2
 PACKAGES_FIRST = "its Python packages were installed first, and are kept for the next run"
@@ -87,8 +84,7 @@ class RunOptions:
 def run(spec: JobSpec, options: RunOptions) -> int:
     """Run the job; return the exit code. Errors are one sentence on stderr."""
     try:
-        if wanted_sets(spec):
-            _fetch_jars(spec)
+        fetched(spec)
         if options.detach:
             target = open_target(context=options.context, namespace=spec.namespace, lasting=True)
             client, say = KubeClient(target.access), partial(echo, err=True)
@@ -111,15 +107,6 @@ def run(spec: JobSpec, options: RunOptions) -> int:
         echo(f"The job was ended: {error}.", err=True)
         return error.exit_code
     return code
-
-
-def _fetch_jars(spec: JobSpec) -> None:
-    """Have the jars of --with in the cache before anything starts, with progress on stderr. Raises JarsFailed."""
-    show = StepPrinter()
-    try:
-        fetch_jars(spec, os.environ, say=partial(echo, err=True), progress=show)
-    finally:
-        show.close()
 
 
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:

@@ -130,4 +130,4 @@ def flags(job: dict[str, Any]) -> Iterator[str]:  # Any: fields of a JobSpec
             for key, text in value.items():
                 yield from (option.flag, f"{key}={text}")
         else:
-            yield from (option.flag, ",".join(value) if option.kind is tuple else str(value))
+            yield from (option.flag, ",".join(value) if isinstance(value, list | tuple) else str(value))

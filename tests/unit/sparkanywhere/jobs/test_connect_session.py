@@ -77,6 +77,8 @@ def test_why_there_is_no_server_is_one_sentence(program: Path, monkeypatch: pyte
             "--conf a.b=c --conf d=1 --packages g:a:1,g:b:1",
         ),
         ({"spot": True, "event_log": False}, "--spot --no-event-log"),
+        ({"jar_sets": ["s3", "iceberg"], "catalog": "glue"}, "--with s3,iceberg --catalog glue"),
+        ({"jar_sets": "s3,iceberg"}, "--with s3,iceberg"),
     ],
 )
 def test_fields_of_a_job_are_options_of_connect(job: dict[str, Any], words: str) -> None:
