@@ -52,7 +52,7 @@ def warm(*, context: str, namespace: str, span: str, stop: bool, output: str, **
     """Keep a driver's task and its executors' ready for the next job of the same shape.
 
     They are paid until a job takes them, or their time is over. Without APPLICATION they fit a Python program of this
-    machine, with files of 1 MB at most in all. For others name APPLICATION and options as for `run`: for a jar,
+    machine, with files of 0.3 MB at most in all. For others name APPLICATION and options as for `run`: for a jar,
     more files, --with, --requirements, s3:// files, and a program in the image or at a URL.
     """
     with errors_as_sentences():

@@ -23,7 +23,7 @@ CARRIED_PATH = "/opt/sparkanywhere/files"
 FETCHED_PATH = "/opt/sparkanywhere/fetched"
 LIST_PATH = "/opt/sparkanywhere/fetch"
 FETCHER = "fetch-files"  # name of the container that fetches
-MAX_CARRIED_BYTES = 1_000_000  # what one ConfigMap holds beside its other entries
+MAX_CARRIED_BYTES = 300_000  # in one ConfigMap: DynamoDB takes 400 KB of what may not shrink, and names take room
 STAGED_ANNOTATION = "sparkanywhere.io/staged-files"  # tells the control plane that this pod needs them
 _KEY = re.compile(r"(?!\.\.?$)(?!\.\.)[-._a-zA-Z0-9]{1,253}", re.ASCII)  # of a ConfigMap
 

@@ -1,4 +1,4 @@
-"""AWS in a box: the packaged control plane, ECS and its events, CloudWatch Logs, and Fargate on Docker."""
+"""AWS in a box: the packaged control plane, ECS and its events, CloudWatch Logs, moto's S3, and Fargate on Docker."""
 
 from __future__ import annotations
 
@@ -7,8 +7,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+import requests
+from moto.server import ThreadedMotoServer
+
 from tests.aws_box.client import Client
-from tests.aws_box.deployment import Deployment
+from tests.aws_box.deployment import BUCKET, Deployment
 from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.event_bus import EventBus
 from tests.aws_box.fake_ecs import FakeEcs
@@ -40,6 +43,10 @@ class AwsBox:
         self.sts = FakeSts()
         self.fargate = Fargate(self.logs, self.sts, start_seconds)
         self.events = EventBus(lambda event: self.deployment.tell(event), seed=seed)
+        self._s3 = ThreadedMotoServer(ip_address=self.fargate.host, port=0, verbose=False)
+        self._s3.start()
+        self.s3_url = "http://{}:{}".format(*self._s3.get_host_and_port())
+        requests.put(f"{self.s3_url}/{BUCKET}", timeout=60).raise_for_status()
         self.ecs = FakeEcs(self.fargate, self.events.send)
         self.deployment = Deployment(
             package,
@@ -47,6 +54,7 @@ class AwsBox:
             ecs_url=self.ecs.url,
             logs_url=self.logs.url,
             sts_url=self.sts.url,
+            s3_url=self.s3_url,
             host=self.fargate.host,
             concurrency=FUNCTIONS,
         )
@@ -103,6 +111,7 @@ class AwsBox:
         self.ecs.close()
         self.logs.close()
         self.sts.close()
+        self._s3.stop()
 
     def _run_schedule(self, seconds: float) -> None:
         while not self._closed.wait(seconds):

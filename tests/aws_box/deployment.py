@@ -21,6 +21,7 @@ from tests.aws_box.package import CLUSTER_ARN, Package
 from tests.aws_box.wire import LOOPBACK
 
 TOKEN = "administrator-of-the-box"
+BUCKET = "sparkanywhere-prod-123456789012-us-east-1"
 API_FUNCTION = "sparkanywhere-prod"  # as Chalice names it; the others' names begin with it
 NOWHERE = "http://127.0.0.1:9"  # the port `discard`, where nobody listens
 
@@ -36,6 +37,7 @@ class Deployment:
         ecs_url: str = NOWHERE,
         logs_url: str = NOWHERE,
         sts_url: str = NOWHERE,
+        s3_url: str = NOWHERE,
         host: str = LOOPBACK,
         settings: Mapping[str, str] | None = None,
         concurrency: int = CONCURRENCY,
@@ -55,6 +57,7 @@ class Deployment:
             "AWS_ENDPOINT_URL_CLOUDWATCH_LOGS": logs_url,
             "AWS_ENDPOINT_URL_SERVICE_QUOTAS": self.quotas.url,
             "AWS_ENDPOINT_URL_STS": sts_url,
+            "AWS_ENDPOINT_URL_S3": s3_url,
             **{f"SPARKANYWHERE_{name}": value for name, value in {**stage(), **(settings or {})}.items()},
         }
 
@@ -162,6 +165,6 @@ def stage() -> dict[str, str]:
         "TASK_ROLE": "arn:aws:iam::123456789012:role/sparkanywhere-prod/tasks/sparkanywhere-prod-task",
         "LOG_GROUP": "/sparkanywhere-prod/tasks",
         "TABLE": "sparkanywhere-prod-objects",
-        "BUCKET": "sparkanywhere-prod-123456789012-us-east-1",
+        "BUCKET": BUCKET,
         "TOKEN": TOKEN,
     }

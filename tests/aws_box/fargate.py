@@ -1,7 +1,8 @@
 """Fargate on a Docker engine: each task an address of its own, its containers started, watched and stopped as ECS does.
 
-A small container holds the task's network; the task's own share it, as they share an interface on Fargate. Its
-role's credentials are those of our STS. Security groups and billing are left out.
+A small container holds the task's network; the task's own share it, as they share an interface on Fargate. It also
+serves the role's credentials, those of our STS, at the address that SDKs have built in ("Task IAM role", ECS Developer
+Guide 2026). Security groups and billing are left out.
 """
 
 from __future__ import annotations
@@ -31,6 +32,12 @@ ENGINE_SECONDS = 60
 KILLED = 137
 OUT_OF_MEMORY_SECONDS = 3.0
 LOG_SECONDS = 10
+CREDENTIALS = "/credentials"
+# What holds a task's network until it is removed.
+HOLDS = (
+    'ip addr add 169.254.170.2/32 dev lo && mkdir /www && echo "$ROLE" > /www/credentials'
+    " && httpd -p 169.254.170.2:80 -h /www && echo serves && exec sleep 86400"
+)
 OUT_OF_MEMORY = "OutOfMemoryError: Container killed due to memory usage"
 PULL_ERROR = (
     "CannotPullContainerError: pull image manifest has been retried 1 time(s): failed to resolve ref"
@@ -114,12 +121,8 @@ class Fargate:
             return  # already gone
 
     def _serve_metadata(self, request: Request) -> Answer:
-        key, _, part = request.target.removeprefix("/v4/").partition("/")
-        found = self._metadata.get(key)
-        body = json.dumps(found or {}).encode()
-        if found and part == "credentials":
-            body = self._sts.session(found["session"]).as_ecs_gives_them()
-        return Answer(200 if found else 404, body, [("Content-Type", "application/json")])
+        found = self._metadata.get(request.target.removeprefix("/v4/").partition("/")[0])
+        return Answer(200 if found else 404, json.dumps(found or {}).encode(), [("Content-Type", "application/json")])
 
 
 class _TaskRun:
@@ -169,13 +172,17 @@ class _TaskRun:
         task = self._task
         self._holder = self._client.containers.run(
             self._fargate._holder,
-            ["sleep", "86400"],
+            ["sh", "-c", HOLDS],
             name=f"{task.id}-network",
             network=self._fargate._network.name,
+            environment={"ROLE": self._fargate._sts.session(task.session).as_ecs_gives_them().decode()},
+            cap_add=["NET_ADMIN"],
             labels=self._labels,
             detach=True,
             stop_signal="SIGKILL",
         )
+        while not self._holder.logs() and not task.stop_asked.wait(POLL_SECONDS):
+            continue
         self._holder.reload()
         network = self._holder.attrs["NetworkSettings"]["Networks"][self._fargate._network.name]
         self._address = network["IPAddress"]
@@ -214,7 +221,7 @@ class _TaskRun:
         environment = {each["name"]: each["value"] for each in definition.get("environment", [])}
         environment |= {each["name"]: each["value"] for each in overrides.get("environment", [])}
         environment["ECS_CONTAINER_METADATA_URI_V4"] = f"{self._fargate._server.url}/v4/{key}"
-        environment["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = f"{self._fargate._server.url}/v4/{key}/credentials"
+        environment["AWS_CONTAINER_CREDENTIALS_RELATIVE_URI"] = CREDENTIALS
         linux = definition.get("linuxParameters") or {}
         memory = definition.get("memory") or int(task.definition["memory"])
         container = self._client.containers.create(
@@ -257,7 +264,6 @@ class _TaskRun:
             "Labels": {"com.amazonaws.ecs.task-arn": self._task.arn},
             "DesiredStatus": "RUNNING",
             "KnownStatus": "PENDING",
-            "session": self._task.session,
             "Networks": [{"NetworkMode": "awsvpc", "IPv4Addresses": [self._address], "AttachmentIndex": 0}],
         }
 

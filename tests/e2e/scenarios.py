@@ -51,6 +51,7 @@ SCENARIOS: dict[str, tuple[str, str, str]] = {
     "claims reused (`reusePersistentVolumeClaim`)": (REUSED, "", ""),
     "ExecutorResizePlugin, refused": (RESIZED, "", ""),
     "sidecar and init container": (TEMPLATE_PROCESS, TEMPLATE_DOCKER, ""),
+    "S3 by `run --with s3`": ("", "", "test_a_job_of_ours_with_s3_reads_and_writes_as_its_tasks_role"),
     "texts and file names as they were typed": (TEXTS, TEXTS, ""),
     "three applications at once": (SIDE_BY_SIDE, SIDE_BY_SIDE, ""),
     "executor out of memory, replaced": (

@@ -8,7 +8,12 @@ from typing import Any
 
 import pytest
 
+from sparkanywhere.client.kube_client import Access, KubeClient
+from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.submission import new_suffix
+from sparkanywhere.jobs.submission import submit as submit_ours
 from tests.aws_box.box import AwsBox
+from tests.aws_box.deployment import BUCKET, TOKEN
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
@@ -16,6 +21,7 @@ from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, PARKED, pi_he
 from tests.e2e.conftest import GONE_SECONDS
 from tests.e2e.docker_cluster import image_for
 from tests.e2e.spark_scenarios import NEWEST, PI, VERSIONS
+from tests.functional.local_server import PROJECT
 from tests.waiting import until
 
 pytestmark = [pytest.mark.spark, pytest.mark.docker, pytest.mark.image, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -137,6 +143,28 @@ def test_executors_that_start_with_trouble_and_end_with_their_spot_capacity_are_
     until(lambda: len(job.executor_tasks()) > before, "another executor's task", seconds=JOB_SECONDS)
     assert job.end() == "Succeeded"
     assert re.search(r"Executor \d+ on \S+ is decommissioned", job.log()), "it was lost, not decommissioned"
+
+
+@pytest.mark.parametrize("version", ["3.5.9"])
+def test_a_job_of_ours_with_s3_reads_and_writes_as_its_tasks_role(box: AwsBox, version: str) -> None:
+    client = KubeClient(Access(box.url, token=TOKEN))
+    spec = JobSpec(
+        application=str(PROJECT / "tools" / "jar_checks.py"),
+        args=("s3", f"s3://{BUCKET}/data"),
+        jar_sets=("s3",),
+        spark=version,
+        executors=1,
+        driver_memory="600m",
+        executor_memory="600m",
+        conf={"spark.hadoop.fs.s3a.endpoint": box.s3_url, "spark.hadoop.fs.s3a.path.style.access": "true"},
+    )
+
+    made = submit_ours(client, spec, suffix=new_suffix())
+
+    until(lambda: box.client.phase(made.name) in ("Succeeded", "Failed"), "the driver to end", seconds=JOB_SECONDS)
+    said = box.client.kubectl("logs", made.name).stdout
+    assert "set s3 writes and reads" in said, said[-3000:]
+    assert box.client.phase(made.name) == "Succeeded"
 
 
 def test_a_driver_that_is_deleted_takes_its_executors_along(box: AwsBox, tmp_path: Path) -> None:

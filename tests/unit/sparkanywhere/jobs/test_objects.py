@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,8 @@ import javaproperties
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.storage.dynamodb.compression import compressed
+from chalicelib.storage.dynamodb.item import BODY_BYTES
 from sparkanywhere.jobs.applications import group
 from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, MAX_CARRIED_BYTES, Fetched, sort_files
 from sparkanywhere.jobs.objects import Objects, build, owned_by, resource_name
@@ -98,6 +101,17 @@ def test_the_smallest_files_travel_with_the_job_and_the_others_are_staged(tmp_pa
     assert found.carried == (named[0], named[2])
     assert found.staged == (named[1],)
     assert found.objects == ("s3://bucket/key",)
+
+
+def test_what_travels_with_the_job_fits_every_store_though_it_does_not_shrink(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{number:090}.bin" for number in range(1000)]
+    for path in paths:
+        path.write_bytes(os.urandom(MAX_CARRIED_BYTES // len(paths)))
+
+    made = objects(files=tuple(str(path) for path in paths))
+
+    (files,) = (obj for _, obj in made.owned if len(obj.get("binaryData", {})) == len(paths))
+    assert len(compressed(json.dumps(files))) < BODY_BYTES
 
 
 def test_what_is_fetched_is_listed_in_a_secret_and_named_to_spark() -> None:
