@@ -24,7 +24,6 @@ VOLUMES_PATH = f"{START_PATH}/volumes"  # where the first container sees the tas
 FETCHER = "sparkanywhere-start"  # the first container's name
 SPARK_ENTRYPOINT = "/opt/entrypoint.sh"
 URL, WAITS = "SPARKANYWHERE_PAYLOAD_URL", "SPARKANYWHERE_WAITS"
-WAIT_PAUSE_SECONDS = 2  # an answer costs $0.000004: at 1 s a quarter of what a task of 1 vCPU and 4 GB costs that waits
 STOP_FUNCTION = "sparkanywhere_stop"
 NOT_NEEDED = 143  # the fetcher's exit code where a task that waited is ended: as SIGTERM's
 NO_FILES = f"the pod's files could not be fetched, see the log of container {FETCHER}"
@@ -55,12 +54,12 @@ if [ -n "${{{WAITS}:-}}" ]; then  # started before it is known what for: see pro
   while :; do
     told=$(again "${{{URL}%/payload}}/wait" "Accept: text/plain") || exit {START_FAILED}
     case "$told" in
-      go) break ;; "wait "[0-9]*) ;; end) echo "not needed"; exit {NOT_NEEDED} ;;
+      go) break ;; "wait "[0-9]*" "[0-9]*) ;; end) echo "not needed"; exit {NOT_NEEDED} ;;
       *) echo "told: $told"; exit {START_FAILED} ;;
     esac
-    longest=${{longest:-${{told#wait }}}}
+    told=${{told#wait }} longest=${{longest:-${{told%% *}}}}
     [ $(($(date +%s) - began)) -lt "$longest" ] || {{ echo "nobody has needed this task"; exit {NOT_NEEDED}; }}
-    sleep {WAIT_PAUSE_SECONDS}
+    sleep "${{told#* }}" || sleep 1  # POSIX has whole seconds
   done
 fi
 {identity.SIGN}

@@ -117,7 +117,7 @@ def test_a_task_that_waits_is_told_for_how_long_and_has_no_payload() -> None:
     first = task.wait()
     task.w.pass_time(60)
 
-    assert [first, task.wait()] == ["wait 180", "wait 120"]
+    assert [first, task.wait()] == ["wait 180 0.5", "wait 120 0.5"]
     assert task.fetch() == "403 Forbidden"
 
 
@@ -144,7 +144,7 @@ def test_a_warm_task_waits_on_for_the_executor_of_the_driver_that_has_claimed_it
     before = task.fetch()
     create_executor(task.w, 1, driver="b")
 
-    assert told == ["wait 600", "wait 600", "wait 180", "go"]
+    assert told == ["wait 600 2", "wait 600 1", "wait 180 0.5", "go"]
     assert (before, task.fetch()) == ("403 Forbidden", "payload of exec-1")
     assert task.wait() == "go"
 
@@ -213,7 +213,7 @@ def test_to_ask_without_a_proof_how_long_to_wait_does_no_harm() -> None:
         told.append(payloads.wait(uid))
         reads.append(storage.reads - before)
 
-    assert told == ["wait 180", *["end"] * 6]
+    assert told == ["wait 180 0.5", *["end"] * 6]
     assert max(reads[:3]) <= 3
     assert reads[3:] == [0] * 4
     assert task.voucher.asked == []  # nor is anybody else troubled

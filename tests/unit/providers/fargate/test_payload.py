@@ -234,7 +234,7 @@ def test_a_session_is_the_roles_name_and_the_tasks_id(role: str, known: str) -> 
 
 @pytest.mark.parametrize("program", ["curl", "wget", "python3"])
 def test_a_task_that_waits_fetches_nothing_until_it_is_told_to(tmp_path: Path, sts: FakeSts, program: str) -> None:
-    endpoints = Endpoints(sts.session(SESSION).as_ecs_gives_them(), told=["wait 60", "wait 59", "go"])
+    endpoints = Endpoints(sts.session(SESSION).as_ecs_gives_them(), told=["wait 60 0.01", "wait 59 1", "go"])
 
     ran = fetched(tmp_path, endpoints, program)
 
@@ -246,13 +246,14 @@ def test_a_task_that_waits_fetches_nothing_until_it_is_told_to(tmp_path: Path, s
 @pytest.mark.parametrize(
     ("told", "code"),
     [
-        (["wait 60", "end"], payload.NOT_NEEDED),
-        (["wait 1"], payload.NOT_NEEDED),
+        (["wait 60 1", "end"], payload.NOT_NEEDED),
+        (["wait 1 0.5"], payload.NOT_NEEDED),
         (["<html>"], START_FAILED),
         (["wait for me"], START_FAILED),
+        (["wait 60"], START_FAILED),
         ([""], START_FAILED),
     ],
-    ids=["end", "late", "?", "??", "503"],
+    ids=["end", "late", "?", "??", "no pause", "503"],
 )
 def test_a_task_that_nobody_needs_ends_by_itself_with_nothing_fetched(
     tmp_path: Path, told: list[str], code: int
