@@ -142,6 +142,7 @@ def _node(base: Foundation) -> Node:
         service_network=base.services.network if base.services else None,
         launches=base.launches,
         probes=base.runs_probes,
+        keeps_ended=base.settings.declaration.keeps_ended,
     )
 
 

@@ -206,7 +206,8 @@ class ContainerState:
 class TaskState:
     """What is known of one task. `version` grows with every change of the same task: drop older ones.
 
-    `interrupted` says the provider is about to take the task away (a Spot notice).
+    `interrupted` says the provider is about to take the task away (a Spot notice), `stopped_by_another` that it was
+    ended neither by itself nor by stop() or remove(), where the provider can tell.
     `times` holds further moments by name (pull_started, ...), aware UTC. `size` holds quantities of cpu, memory and
     ephemeral-storage, where a task is given other ones than were asked for. `zone` is the availability zone that it
     runs in, `capacity` what of several kinds it runs on; the name of an interruptible one ends in `spot`. `definition`
@@ -224,6 +225,7 @@ class TaskState:
     message: str = ""
     version: int = 0
     interrupted: bool = False
+    stopped_by_another: bool = False
     created_at: datetime | None = None
     started_at: datetime | None = None
     stopped_at: datetime | None = None

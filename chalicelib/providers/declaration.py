@@ -100,6 +100,9 @@ class ProviderDeclaration:
     price_list: Callable[[], PriceList] | None = None
     """What tasks cost where the settings name no prices; None: nothing."""
 
+    keeps_ended: bool = True
+    """Whether an ended task holds something, such as its log or a folder, until remove() is called."""
+
     splits_output: bool = False
     """Whether what a container writes to stdout and to stderr can be told apart in its log."""
 

@@ -228,12 +228,12 @@ def _statuses(containers: list[JSON], old: list[JSON] | None, around: Circumstan
 
 
 def _why_failed(pod: JSON, state: TaskState) -> JSON:
-    """Return reason and message of a failed pod; containers with exit codes speak for themselves."""
+    """Return reason and message of a failed pod; containers with exit codes that ended by themselves speak for it."""
     if why := _why_ended(pod, state):
         return why
     mains = [_find(state, container) for container in pod["spec"].get("containers") or ()]
     all_known = all(main is not None and main.exit_code is not None for main in mains)
-    if all_known and not state.interrupted:
+    if all_known and not (state.interrupted or state.stopped_by_another):
         return {}
     return {key: text for key, text in (("reason", state.reason), ("message", state.message)) if text}
 

@@ -46,7 +46,7 @@ class Node:
 
     `api_url` returns what pods are told instead of the API's usual URL, "" where that works. `issue_token` is
     None where the server gives out no tokens. Without `launches` no pod is ever started: they stay Pending,
-    without a node. `probes` says whether containers' probes are run.
+    without a node. `probes` says whether containers' probes are run, `keeps_ended` whether ended tasks hold anything.
     """
 
     name: str
@@ -58,6 +58,7 @@ class Node:
     size: NodeSize = UNKNOWN_SIZE
     launches: bool = True
     probes: bool = False
+    keeps_ended: bool = True
 
     def runs(self, pod: JSON) -> bool:
         """Return whether the pod is for this node: not bound to another one, and pods are launched at all."""

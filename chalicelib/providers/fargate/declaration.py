@@ -125,6 +125,7 @@ DECLARATION = ProviderDeclaration(
     network="remote",
     start_seconds=47.0,  # of the one that AWS's sample event tells of: docs/aws.md
     binds_late=True,
+    keeps_ended=False,  # CloudWatch keeps logs, and ECS forgets a task by itself
     sizes=SIZES,
     price_list=price_list,
     not_honoured=(

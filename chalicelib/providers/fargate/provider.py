@@ -37,7 +37,7 @@ from chalicelib.providers.fargate.definitions import Launch, unhonoured
 from chalicelib.providers.fargate.logs import read_log
 from chalicelib.providers.fargate.quotas import AccountQuotas
 from chalicelib.providers.fargate.site import DeploymentConfig
-from chalicelib.providers.fargate.states import task_state
+from chalicelib.providers.fargate.states import OURS, task_state
 from chalicelib.providers.fargate.subnets import subnet_choices
 from chalicelib.providers.fargate.task_definitions import TaskDefinitions
 from chalicelib.providers.fargate.token_bucket import TokenBucket
@@ -228,7 +228,7 @@ class FargateProvider:
         del grace_seconds
         ecs = self._service("ecs")
         try:
-            ecs.stop_task(cluster=self._site.cluster, task=handle, reason=(reason or "Deleted")[:255])
+            ecs.stop_task(cluster=self._site.cluster, task=handle, reason=f"{OURS}{reason or 'Deleted'}"[:255])
         except ecs.exceptions.InvalidParameterException as error:
             if NOT_FOUND not in str(error):
                 raise ProviderUnavailable("Unavailable", str(error)) from error

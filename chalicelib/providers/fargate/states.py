@@ -19,7 +19,9 @@ from chalicelib.providers.fargate.prices import CPU_UNITS, GIB, SIZES
 Raw = Mapping[str, Any]  # a task as ECS writes it
 
 INTERRUPTED = ("SpotInterruption", "TerminationNotice")
-ENDED = ("UserInitiated", *INTERRUPTED)  # stop codes of tasks that somebody ended
+STOPPED = "UserInitiated"  # the stop code of a task that somebody has ended by StopTask: we, or another
+OURS = "sparkanywhere: "  # how the reason of our own StopTask begins
+ENDED = (STOPPED, *INTERRUPTED)  # stop codes of tasks that were ended from outside
 KILLED = 137  # the exit code of a container that SIGKILL has ended
 TIMES = {
     "connectivity": "connectivityAt",
@@ -59,8 +61,12 @@ def task_state(raw: Raw) -> TaskState:
     # Taking the network down can last a minute more: the task has ended when its containers have.
     if status == "STOPPED" or (containers and all(each.phase == "stopped" for each in containers)):
         phase = "stopped"
-    text = str(raw.get("stoppedReason") or "")
+    said = str(raw.get("stoppedReason") or "")
+    text = said.removeprefix(OURS)
     reason = _known_reason(text) or STOP_CODES.get(str(raw.get("stopCode") or ""), "")
+    by_another = raw.get("stopCode") == STOPPED and not said.startswith(OURS)
+    if by_another:
+        reason, text = STOPPED, f"the task was stopped by StopTask, not from here: {text or 'no reason was given'}"
     # the first event of a stopped task has no time of its end yet, but its own
     ends = (_time(raw.get(name)) for name in ("executionStoppedAt", "stoppedAt", "updatedAt"))
     return TaskState(
@@ -73,6 +79,7 @@ def task_state(raw: Raw) -> TaskState:
         message=f"{text}: {NO_FILES}".lstrip(": ") if _has_failed(fetcher, raw) else text,
         version=int(raw.get("version") or 0),
         interrupted=raw.get("stopCode") in INTERRUPTED,
+        stopped_by_another=by_another,
         passing=_passing(raw) if phase == "stopped" else "",
         created_at=_time(raw.get("createdAt")),
         started_at=_time(raw.get("startedAt")),

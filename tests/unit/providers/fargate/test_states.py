@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.providers.fargate.identity import START_FAILED
 from chalicelib.providers.fargate.payload import FETCHER
-from chalicelib.providers.fargate.states import task_state
+from chalicelib.providers.fargate.states import OURS, task_state
 
 DATA = Path(__file__).parents[3] / "data" / "ecs"
 
@@ -98,7 +98,8 @@ def test_files_are_not_blamed_for_a_task_that_was_ended(stop_code: str, exit_cod
     fetcher = {"name": FETCHER, "lastStatus": "STOPPED", "exitCode": exit_code}
     waited = {"name": "c", "lastStatus": "STOPPED", "exitCode": START_FAILED}
 
-    state = task_state(task(lastStatus="STOPPED", containers=[fetcher, waited], stopCode=stop_code))
+    stopped = task(lastStatus="STOPPED", containers=[fetcher, waited], stopCode=stop_code, stoppedReason=OURS)
+    state = task_state(stopped)
 
     told = (state.message, state.containers[0].message)
     assert ["could not be fetched" in each for each in told] == [is_blamed] * 2
@@ -152,6 +153,8 @@ def test_a_programs_own_exit_code_is_no_failed_start() -> None:
         ({"stopCode": "SpotInterruption", "stoppedReason": "x"}, "SpotInterruption"),
         ({"stopCode": "TaskFailedToStart", "stoppedReason": "Timeout waiting"}, "TaskFailedToStart"),
         ({"stopCode": "EssentialContainerExited", "stoppedReason": "Essential container in task exited"}, ""),
+        ({"stopCode": "UserInitiated", "stoppedReason": f"{OURS}Deleted"}, ""),
+        ({"stopCode": "UserInitiated", "stoppedReason": "OutOfMemoryError"}, "UserInitiated"),
     ],
 )
 def test_why_a_task_stopped_has_a_word(stop: dict[str, str], reason: str) -> None:
