@@ -66,6 +66,7 @@ REFUSED: dict[str, list[Any]] = {  # Any: JSON
 TAKEN: list[Mapping[str, Any]] = [
     {"name": "a1", "stage": "p", "vpc_cidr": "10.0.16.0/20", "namespaces": ["a", "b-1"]},
     {"name": "a" * 24, "stage": "p" * 10, "vpc_cidr": "172.31.0.0/16", "tags": {"team": "a"}, "api_burst": 5_000},
+    {"stage": "launch", "deletion_protection": False},  # what is made can be destroyed
     {"monthly_budget_usd": 0.5, "budget_mail": "a@b.example", "alarm_mail": "a@b.example"},
 ]
 

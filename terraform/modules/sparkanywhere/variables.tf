@@ -15,8 +15,14 @@ variable "stage" {
   default     = "prod"
 
   validation {
-    condition     = can(regex("^[a-z][a-z0-9]{0,9}$", var.stage)) && !contains(["launch", "resync", "stream"], var.stage)
-    error_message = "stage takes 1 to 10 lower-case letters and digits, begins with a letter, and is no function's name: launch, resync or stream."
+    condition     = can(regex("^[a-z][a-z0-9]{0,9}$", var.stage))
+    error_message = "stage takes 1 to 10 lower-case letters and digits, and begins with a letter."
+  }
+
+  # One that was made before this was refused can still be destroyed, as all are: without protection.
+  validation {
+    condition     = !contains(["launch", "resync", "stream"], var.stage) || !var.deletion_protection
+    error_message = "stage is no function's name: launch, resync or stream. To destroy one that has it, set deletion_protection=false."
   }
 }
 
