@@ -7,7 +7,7 @@ storage/storageclass/setdefault, network/defaultingressclass, storage/persistent
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import replace
 
 from chalicelib.apimachinery.accessors import annotations_of, metadata_of, phase_of, spec_of
@@ -93,6 +93,12 @@ class Admission:
             if not any(PodStrategy().validate(obj)):
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
+
+    def complete_change(self, resource: str, subresource: str, obj: JSON) -> None:
+        """Give, in place, a pod that is resized the defaults of LimitRanges, as a new one."""
+        if (resource, subresource) == ("pods", "resize"):
+            with suppress(AttributeError, KeyError, TypeError, ValueError):  # validation comes next, and has the words
+                self._quotas.fill_in(obj, self._storage)
 
     def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve what an object that is changed inside the context asks for more. Raises 403."""

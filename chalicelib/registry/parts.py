@@ -154,6 +154,10 @@ class Admission(Protocol):
         """Complete an object in place; return warnings. Raises 403."""
         ...
 
+    def complete_change(self, resource: str, subresource: str, obj: JSON) -> None:
+        """Complete in place what a client wants an object to become, before what may not change is put back."""
+        ...
+
     def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Judge what an object becomes, which is stored inside the context, and reserve for it. Raises 403."""
         ...

@@ -66,8 +66,8 @@ class Registry:
         """Return one object. Raises 404, or 504 for a resourceVersion of the future."""
         with translated(self.strategy, name):
             if resource_version not in ("", "0"):
-                revision = listing.required_revision(resource_version)
-                listing.wait_for_revision(self.storage, self.prefix(namespace), revision)
+                asked = listing.required_revision(resource_version)
+                listing.wait_for_revision(self.storage, self.prefix(namespace), asked)
             stored = self.storage.get(self.key(namespace, name))
         self.scope.check_read(stored)
         return stored
@@ -109,24 +109,22 @@ class Registry:
         return retried(create_named, on=KeyExists, attempts=GENERATE_NAME_ATTEMPTS)
 
     def _create_once(self, namespace: str | None, obj: JSON, options: WriteOptions, *, is_applied: bool) -> Written:
-        obj = self.strategy.to_stored(obj)
+        obj, kept_as = self.strategy.to_stored(obj), self.strategy.kept_as
         namespace = namespace if self.strategy.namespaced else None
         now = writing.place_new(self.strategy, self.storage, obj, namespace, options.known)
-        self.scope.check_new(self.strategy.kept_as, obj)
+        self.scope.check_new(kept_as, obj)
         manager = "" if is_applied else options.field_manager  # apply has recorded its fields already
         warnings = writing.prepare_new(self.strategy, self._parts, obj, now, manager=manager, siblings=self.siblings)
         if options.marks:
             obj["metadata"]["annotations"] = {**annotations_of(obj), **options.marks}
         if options.permit is not None:
             options.permit(obj, None)
-        with self._parts.admission.reserve(
-            self.strategy.kept_as, obj, now, user=options.user, is_dry_run=options.dry_run
-        ):
-            key = object_key(self.strategy.kept_as, namespace, obj["metadata"].get("name", ""))
+        with self._parts.admission.reserve(kept_as, obj, now, user=options.user, is_dry_run=options.dry_run):
+            key = object_key(kept_as, namespace, obj["metadata"].get("name", ""))
             if options.dry_run:
                 self._require_absent(key)
                 return Written(writing.as_stored(key, obj, 0), created=True, warnings=warnings)
-            stored = writing.store_new(self._parts, self.strategy.kept_as, key, obj)
+            stored = writing.store_new(self._parts, kept_as, key, obj)
         self._written(stored, obj, "ADDED")
         return Written(stored, created=True, warnings=warnings)
 
@@ -222,6 +220,7 @@ class Registry:
             self.scope.check_write(self.strategy.kept_as, old)
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
+            self._parts.admission.complete_change(self.strategy.kept_as, how.subresource, new)
             warnings = writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
             self.scope.check_change(self.strategy.kept_as, old, new)
             if writing.is_same(new, old):

@@ -28,9 +28,9 @@ def test_a_driver_waits_for_four_requests_until_its_executor_is_stored() -> None
 
 def driver_that_runs(world: World) -> dict[str, Any]:
     """Return a driver whose task ECS has started."""
-    driver: dict[str, Any] = world.start_driver()
+    driver: dict[str, Any] = world.start_driver()["metadata"]
     world.take(world.steps.run(world.ecs.tasks[0]))
-    return driver["metadata"]
+    return driver
 
 
 def test_the_task_of_a_deleted_pod_is_stopped_once() -> None:

@@ -55,7 +55,7 @@ class Quotas:
         self._pending: dict[str, tuple[str, JSON]] = {}  # by uid: reserved for, not stored yet
 
     def fill_in(self, pod: JSON, reader: Reader) -> None:
-        """Give, in place, a new pod the defaults of its namespace's LimitRanges."""
+        """Give, in place, a pod the defaults of its namespace's LimitRanges."""
         ranges = _ranges(pod["metadata"].get("namespace") or "", reader)
         if ranges:
             limit_ranges.fill_in(pod, ranges)

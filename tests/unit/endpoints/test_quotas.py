@@ -156,6 +156,38 @@ def test_a_resized_pod_is_held_to_a_limit_range_as_a_new_one_is(
     assert api.request("PATCH", f"{BASE}/pods/a", labelled, content_type=STRATEGIC).status == 200
 
 
+@pytest.mark.parametrize(
+    ("sent", "expected"),
+    [
+        ({"requests": {"cpu": "300m"}}, {"requests": {"cpu": "300m", "memory": "64Mi"}, "limits": {"cpu": "2"}}),
+        ({"limits": {"cpu": "1"}}, {"requests": {"cpu": "200m", "memory": "64Mi"}, "limits": {"cpu": "1"}}),
+    ],
+)
+def test_a_resized_pod_gets_the_defaults_of_a_limit_range_that_came_later(
+    api: ApiClient, sent: JSON, expected: JSON
+) -> None:
+    """As by LimitRanger, which supports the subresource: limitranger/admission.go, SupportsAttributes, v1.36."""
+    pod = api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
+    item = {"type": "Container", "default": {"cpu": "2"}, "defaultRequest": {"memory": "64Mi", "cpu": "1"}}
+    api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
+
+    spec = {"containers": [{"name": "c", "resources": sent}]}
+    answer = api.request("PATCH", f"{BASE}/pods/a/resize", {"spec": spec}, content_type=STRATEGIC)
+    others = api.request("PATCH", f"{BASE}/pods/a", {"metadata": {"labels": {"b": "c"}}}, content_type=STRATEGIC)
+
+    assert others.body["spec"]["containers"][0]["resources"] == expected, answer.body
+    assert others.body["metadata"].get("annotations") == pod["metadata"].get("annotations")
+
+
+@pytest.mark.parametrize("spec", [{"containers": "none"}, {"containers": [1]}, {"containers": [{"resources": []}]}])
+def test_a_malformed_resize_is_refused_where_there_is_a_limit_range(api: ApiClient, spec: JSON) -> None:
+    pod = api.create(f"{BASE}/pods", _pod("a", requests={"cpu": "200m"}))
+    item = {"type": "Container", "default": {"cpu": "2"}}
+    api.create(f"{BASE}/limitranges", {"metadata": {"name": "l"}, "spec": {"limits": [item]}})
+
+    assert 400 <= api.request("PUT", f"{BASE}/pods/a/resize", {**pod, "spec": spec}).status < 500
+
+
 MORE = {"requests": {"cpu": "5"}}
 DEBUG = {"name": "d", "image": "i", "resources": MORE}
 
