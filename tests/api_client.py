@@ -65,7 +65,11 @@ class ApiClient:
         self.token = token
         app = KubernetesApp(app_name="sparkanywhere-test")
         app.serve(lambda: plane)
-        self._gateway = Gateway(LocalGateway(localise(app), Config.create(lambda_timeout=900)), pause=lambda _: None)
+        self._gateway = Gateway(
+            LocalGateway(localise(app), Config.create(lambda_timeout=900)),
+            pause=lambda _: None,
+            kubeconfig=lambda *_: {},
+        )
 
     @property
     def revision(self) -> int:

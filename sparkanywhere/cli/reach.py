@@ -97,12 +97,9 @@ def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, p
 
 def page_link(target: Target, pod: JSON, port: int) -> str:
     """Return how a pod's web page can be opened now: its URL, or the command that makes one."""
-    address, base = address_of(pod), target.access.url
-    if is_here(target.access):
-        if address and answers(address, port):
-            return f"http://{address}:{port}"
-        if not target.access.token:  # a browser has none
-            return f"{base}/api/v1/namespaces/{target.namespace}/pods/{pod['metadata']['name']}:{port}/proxy/"
+    address = address_of(pod)
+    if is_here(target.access) and address and answers(address, port):
+        return f"http://{address}:{port}"
     return f"sparkanywhere ui {pod['metadata']['name']}"
 
 

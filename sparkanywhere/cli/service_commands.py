@@ -55,9 +55,12 @@ UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1}
 @click.option("--conf", multiple=True, metavar="KEY=VALUE", help="A setting, spark.history.*; repeatable.")
 @click.option("--forward", is_flag=True, help="Forward a local port even where the pod answers directly.")
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
+@click.option("--only-start", is_flag=True, hidden=True)  # of the page at `/`, which finds it by itself
 @click.option("--stop", is_flag=True, help="End it; the event logs stay.")
 @with_lasting_target
-def history(client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, **options: Any) -> None:
+def history(
+    client: KubeClient, target: Target, *, stop: bool, opens: bool, forward: bool, only_start: bool, **options: Any
+) -> None:
     """Run a Spark history server over the event logs of ended jobs, and print its URL.
 
     A server that already runs is reused.
@@ -70,7 +73,8 @@ def history(client: KubeClient, target: Target, *, stop: bool, opens: bool, forw
     if pod is None:
         pod = _start_history(client, target, options)
     pod, _ = _up(client, target, pod, HISTORY, is_ours=is_ours)
-    reach.show(target, pod, HISTORY_PORT, opens=opens, forwards=forward)
+    if not only_start:
+        reach.show(target, pod, HISTORY_PORT, opens=opens, forwards=forward)
 
 
 def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:

@@ -19,6 +19,7 @@ from typing import Any
 
 from chalice import local as chalice_local
 
+from chalicelib.apimachinery.types import JSON
 from chalicelib.config import API_NAMES, Settings
 from chalicelib.plane.control_plane import control_plane
 from chalicelib.private_folder import locked, write_private
@@ -83,7 +84,7 @@ class DevServer:
         self._plane: Plane | None = None
         self._web = WebServer(
             Application(
-                handler=Gateway(chalice_local.LocalGateway(app, config)),
+                handler=Gateway(chalice_local.LocalGateway(app, config), kubeconfig=self._kubeconfig),
                 refuse=refuse,
                 stranger=self._stranger,
                 forbidden=self._forbidden,
@@ -191,8 +192,10 @@ class DevServer:
         return self._certificates.ca.read_bytes() if self.settings.tls else b""
 
     def _write_kubeconfig(self, path: Path) -> None:
-        ca_pem = self._ca_pem()
-        write_kubeconfig(path, kubeconfig(self.settings.url, token=self.settings.token, ca_pem=ca_pem))
+        write_kubeconfig(path, self._kubeconfig(self.settings.token, "default"))
+
+    def _kubeconfig(self, token: str, namespace: str) -> JSON:
+        return kubeconfig(self.settings.url, token=token, ca_pem=self._ca_pem(), namespace=namespace)
 
     def _ensure_tls(self, addresses: Sequence[str]) -> None:
         names = SERVER_NAMES | {self.settings.host, *addresses} - {"0.0.0.0", "::"}

@@ -15,6 +15,7 @@ import re
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from chalice.local import LocalGateway, LocalGatewayException
@@ -24,9 +25,12 @@ from chalicelib.endpoints.auth.audit import CLIENT_ADDRESS
 from chalicelib.endpoints.http.requests import PROXIED
 from chalicelib.endpoints.http.responses import STREAM_KEY
 from chalicelib.endpoints.verbs.pod_streams import UPGRADE_KEY
+from sparkanywhere.local.history_pages import HistoryPages, Kubeconfig
+from sparkanywhere.local.pod_pages import SANDBOX, PodPages
 from sparkanywhere.local.wrong_tokens import WrongTokens
 from sparkanywhere.streaming.upgrade import takeover
 from sparkanywhere.webserver.messages import Answer, Request, RequestHead
+from sparkanywhere.webserver.origin import GUEST
 
 # What the app itself allows in a body, and what a real API server says of a larger one.
 APP_BODY_BYTES = 3 * 1024 * 1024
@@ -53,6 +57,10 @@ _REASONS = {
 TURN_SECONDS = 0.05
 UNAUTHORIZED = 401
 PROXIED_TARGET = re.compile(r"(/api/v1/namespaces/[^/?]+/(?:pods|services)/[^/?]+/proxy)([/?].*)?")
+# Of a local server alone: POST asks where a browser finds a pod's page, and an ended run's.
+POD_PAGE = "/sparkanywhere/v1/namespaces/{namespace}/pods/{name}:{port}/page"
+HISTORY_PAGE = "/sparkanywhere/v1/namespaces/{namespace}/history/{application}"
+_PAGES = re.compile("|".join(re.sub(r"\{\w+\}", "([A-Za-z0-9._-]+)", each) for each in (POD_PAGE, HISTORY_PAGE)))
 RETRY_SECONDS = 1  # after which a client that found no room may try again
 
 
@@ -63,11 +71,15 @@ class Gateway:
     and whoever has the right one is not kept waiting, whatever else comes from where he is.
     """
 
-    def __init__(self, local_gateway: LocalGateway, *, pause: Callable[[float], object] = time.sleep) -> None:
+    def __init__(
+        self, local_gateway: LocalGateway, *, kubeconfig: Kubeconfig, pause: Callable[[float], object] = time.sleep
+    ) -> None:
         self._local_gateway = local_gateway
         self._turn = threading.Lock()
         self._wrong_tokens = WrongTokens()
         self._pause = pause
+        self._pages = PodPages(self._app)
+        self._histories = HistoryPages(self._app, self._pages, kubeconfig)
 
     def __call__(self, request: Request) -> Answer:
         """Return the app's answer. A path deeper than any route is a 404 Status."""
@@ -78,6 +90,22 @@ class Gateway:
         return answer
 
     def _ask(self, request: Request) -> Answer:
+        head = request.head
+        try:
+            if GUEST.fullmatch(head.headers.get("host", "")):
+                return self._pages.answer(request)
+            if head.method == "POST" and (page := _PAGES.fullmatch(head.target)):
+                namespace, name, port, ended_in, application = page.groups()
+                if application:
+                    return self._histories.open(request, ended_in, application)
+                return self._pages.open(request, f"/api/v1/namespaces/{namespace}/pods/{name}:{port}/proxy")
+            answer = self._app(request)
+        except StatusError as error:
+            return status_answer(error)
+        return replace(answer, headers=(*answer.headers, SANDBOX)) if PROXIED.get() else answer
+
+    def _app(self, request: Request) -> Answer:
+        """Return the app's own answer. Raises StatusError for an unknown protocol."""
         target, proxied = request.head.target, ""
         if match := PROXIED_TARGET.fullmatch(target):
             target, proxied = match[1], match[2] or ""
@@ -90,8 +118,6 @@ class Gateway:
             return to_answer(response, request.head)
         except LocalGatewayException:
             return status_answer(unknown_path())
-        except StatusError as error:
-            return status_answer(error)
         finally:
             if has_turn:
                 self._turn.release()

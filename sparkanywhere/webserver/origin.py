@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import re
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
 # By these names a pod or this machine may reach us. A name of the public DNS is never among them.
 OWN_NAMES = frozenset({"localhost", "host.docker.internal", "host.containers.internal", "kubernetes"})
+# What we serve of others there has an origin of its own for each; see local/pod_pages.py.
+GUEST = re.compile(r"pod-[0-9a-f]{20}\.localhost(?::\d+)?", re.IGNORECASE)
 OWN_SUFFIXES = (".localhost", ".svc", ".svc.cluster.local", ".default")
 
 
@@ -27,10 +30,17 @@ def refusal(headers: Mapping[str, str], own_names: frozenset[str] = frozenset())
     if not _is_ours(host, own_names):
         return f"the Host header names {host[:100]!r}, which is not a name of this server"
     origin = headers.get("origin")
+    if GUEST.fullmatch(host) and origin is None and _opens_window(headers):
+        return None  # a link of ours led there; what else may come is the guest's own question
     is_elsewhere = origin is not None and not _names(origin, host)
     if is_elsewhere or headers.get("sec-fetch-site", "none") not in ("none", "same-origin"):
         return "requests from web pages are not served"
     return None
+
+
+def _opens_window(headers: Mapping[str, str]) -> bool:
+    """Return whether a browser asks for what it shows in a window, and not in a frame or for a script."""
+    return (headers.get("sec-fetch-mode"), headers.get("sec-fetch-dest")) == ("navigate", "document")
 
 
 def _names(origin: str, host: str) -> bool:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -13,7 +16,7 @@ from selenium.webdriver.common.keys import Keys
 
 from tests.functional.browser import Browser, chromium, has_focus
 from tests.functional.local_server import LocalServer, chalice_local
-from tests.functional.page_pods import dollars_of, pods_of, pods_url, put, spark_pod
+from tests.functional.page_pods import Pod, dollars_of, pods_of, pods_url, put, spark_pod
 from tests.functional.stage_proxy import stage_of
 from tests.waiting import until
 
@@ -308,6 +311,121 @@ def test_a_token_is_asked_for_and_kept_for_the_tab_alone(tmp_path: Path, window:
         assert TOKEN not in window.run("return Object.values(sessionStorage)")
         assert "secret-driver" not in window.driver.page_source
         window.open("about:blank")
+
+
+# What a job's page tries: its own page as any page would, then our API and the viewer's token. It tells in its title.
+HOSTILE = """
+<script>
+const tried = async (name, work) => {
+  try { told[name] = await work(); } catch (error) { told[name] = error.name; }
+};
+const told = {}, codeOf = async (url, how) => (await fetch(url, how)).status;
+(async () => {
+  await tried("own", () => codeOf("more"));
+  await tried("store", () => { localStorage.x = 1; return localStorage.x; });
+  await tried("token", () => Object.keys(sessionStorage).length);
+  await tried("cookie", () => document.cookie);
+  await tried("opener", () => String(window.opener));
+  const beyond = () => fetch("/api/v1/namespaces/default/secrets");
+  await tried("beyond", async () => (await (await beyond()).text()).includes("x-forwarded-host"));
+  await tried("api", () => codeOf(API + "/api/v1/namespaces/default/pods"));
+  await tried("blind", async () => (await fetch(API + "/api/v1/pods", { mode: "no-cors" })).type);
+  document.title = JSON.stringify(told);
+})();
+</script>
+"""
+HOSTILE_POD = """
+import http.server, os
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        page = %r if self.path == "/" else str(self.headers).lower()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(page.encode())
+http.server.HTTPServer((os.environ["POD_IP"], 4040), Handler).serve_forever()
+"""
+
+
+def hostile_pod(app: str, folder: Path, url: str) -> Pod:
+    """Return a driver that serves a page of its own where Spark would."""
+    program = folder / "page.py"
+    program.write_text(HOSTILE_POD % HOSTILE.replace("API", repr(url)))
+    pod = spark_pod(app, "driver", f"exec {sys.executable} {program}")
+    ip = {"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}}
+    pod["spec"]["containers"][0]["env"] = [ip]
+    return pod
+
+
+def told_by(window: Browser) -> dict[str, Any]:
+    """Return what the page has found out, once it has."""
+    until(lambda: window.driver.title.startswith("{"), "the page to have tried all")
+    told: dict[str, Any] = json.loads(window.driver.title)
+    return told
+
+
+def test_the_page_of_a_hostile_job_gets_at_nothing_but_its_own(tmp_path: Path, window: Browser) -> None:
+    environ = {"SPARKANYWHERE_TOKEN": TOKEN, "SPARKANYWHERE_TLS": "0"}
+    with chalice_local(tmp_path, "--provider", "process", "--port", "0", environ=environ) as server:
+        server.wait_until_ready()
+        put(server.url, hostile_pod("trap", tmp_path, server.url), token=TOKEN)
+        window.open(f"{server.url}/#/default/trap")
+        window.wait_for("#problem", "bearer token")
+        window.find("#token").send_keys(TOKEN, Keys.ENTER)
+        window.wait_for("#detail dl", "Running")
+        ours = window.driver.current_window_handle
+
+        until(lambda: press_for_a_window(window), "the job's page")
+        window.driver.switch_to.window(next(each for each in window.driver.window_handles if each != ours))
+        told = told_by(window)
+
+        assert urlsplit(window.driver.current_url).hostname != urlsplit(server.url).hostname
+        of_its_own = {"own": 200, "store": "1", "token": 0, "cookie": "", "opener": "null"}
+        assert told == {**of_its_own, "beyond": True, "api": "TypeError", "blind": "opaque"}
+        window.driver.get(f"{window.driver.current_url}seen")
+        seen = window.text("body")
+        assert "x-forwarded-host" in seen
+        assert "authorization" not in seen
+        assert "sparkanywhere-page" not in seen
+        window.driver.close()
+        window.driver.switch_to.window(ours)
+        window.complaints()  # of what was refused to the page
+        window.open("about:blank")
+
+
+def press_for_a_window(window: Browser) -> bool:
+    """Press the link to Spark's page until the job serves it; return whether a window has opened."""
+    if len(window.driver.window_handles) == 1 and window.find("#spark button").is_enabled():
+        window.click("#spark button")
+    return len(window.driver.window_handles) > 1
+
+
+def test_a_pods_page_on_the_apis_own_origin_is_nobody_there(
+    server: LocalServer, tmp_path: Path, window: Browser
+) -> None:
+    put(server.url, hostile_pod("proxied", tmp_path, server.url))
+    page = f"{pods_url(server.url)}/proxied-driver:4040/proxy/"
+    until(lambda: requests.get(page, timeout=30).status_code == 200, "the pod's page")
+
+    window.open(page)
+    told = told_by(window)
+
+    assert told["store"] == told["token"] == told["cookie"] == "SecurityError"
+    assert told["api"] == told["beyond"] == "TypeError"
+    requests.delete(f"{pods_url(server.url)}/proxied-driver", timeout=30)
+    window.open("about:blank")
+    window.complaints()
+
+
+def test_what_no_link_leads_to_is_told_in_words(server: LocalServer, browser: Browser) -> None:
+    with stage_of(server.url) as stage:
+        browser.open(f"{stage.url}/#/default/runs")
+        browser.wait_for("#detail dl", "Running")
+
+        browser.click("#spark button")
+
+        browser.wait_for("#spark", "sparkanywhere ui runs-driver prints the way")
+    browser.complaints()
 
 
 def test_a_thousand_applications_are_shown_a_hundred_at_a_time(tmp_path: Path, browser: Browser) -> None:

@@ -224,7 +224,7 @@ def test_eight_hundred_connect_at_once_and_all_are_served(site: Site) -> None:
 
 
 def test_a_burst_waits_in_the_backlog_until_someone_accepts() -> None:
-    web = WebServer(Application(handler=Gateway(small_gateway()), refuse=refuse))
+    web = WebServer(Application(handler=Gateway(small_gateway(), kubeconfig=lambda *_: {}), refuse=refuse))
     listener = listen("127.0.0.1", 0)
     port = listener.getsockname()[1]
     with contextlib.ExitStack() as stack:

@@ -198,7 +198,7 @@ def test_without_file_descriptors_clients_are_told_and_later_served(caplog: pyte
 
 def test_the_answer_to_a_wrong_token_comes_late_and_to_nothing_else() -> None:
     waits: list[float] = []
-    gateway = Gateway(small_gateway(), pause=waits.append)
+    gateway = Gateway(small_gateway(), kubeconfig=lambda *_: {}, pause=waits.append)
 
     def ask(path: str, address: str) -> int:
         return gateway(Request(RequestHead("GET", path, 1, {}), b"", (address, 1))).status

@@ -44,7 +44,12 @@ def running(
     """Yield a running server with these limits; `tls` is called where a handshake would be."""
     streams = Streams()
     web = WebServer(
-        Application(handler=Gateway(small_gateway(streams)), refuse=refuse, stranger=stranger, forbidden=forbidden),
+        Application(
+            handler=Gateway(small_gateway(streams), kubeconfig=lambda *_: {}),
+            refuse=refuse,
+            stranger=stranger,
+            forbidden=forbidden,
+        ),
         limits=limits,
         tls=tls,
         peer=peer,

@@ -27,6 +27,7 @@ from chalicelib.resources.pods.marks import (
 )
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
+from sparkanywhere.local.gateway import HISTORY_PAGE, POD_PAGE
 from tests.e2e.scenarios import table
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -46,7 +47,7 @@ def test_every_make_target_is_listed_and_no_other(reference: str) -> None:
 
 def test_every_route_is_listed_and_no_other(reference: str) -> None:
     generic = re.compile(r"/(?:namespaces/\{namespace\}/)?\{resource\}.*")
-    paths = {generic.sub("/...", route.path) for route in ROUTES}
+    paths = {generic.sub("/...", route.path) for route in ROUTES} | {POD_PAGE, HISTORY_PAGE}
 
     listed = set(re.findall(r"`(/[^`]*)`", reference.partition("## Routes")[2].partition("\n## ")[0]))
 

@@ -92,6 +92,8 @@ ROUTES: tuple[Route, ...] = (
 # What a request asks of a pod through its or a Service's `proxy`: what stands behind that in the URL, as it was sent. A
 # server of ours takes it off, since routes have a depth.
 PROXIED: ContextVar[str] = ContextVar("PROXIED", default="")
+# The path before it, as the client sees it: none on a host of the pod's own; None where it is the API's.
+PROXIED_AT: ContextVar[str | None] = ContextVar("PROXIED_AT", default=None)
 
 # In these the part after the name is a subresource of the namespace, not a resource inside it.
 NAMESPACE_SUBRESOURCES = ("status", "finalize")

@@ -20,7 +20,7 @@ from chalicelib.providers.registry import reference_prices
 
 FOLDER = Path(__file__).parent
 # Each uses those before it.
-SCRIPTS = ("format.js", "model.js", "client.js", "charts.js", "detail.js", "page.js")
+SCRIPTS = ("format.js", "model.js", "client.js", "charts.js", "spark.js", "detail.js", "page.js")
 HTML_TYPE = "text/html; charset=utf-8"
 POLICY = (
     "default-src 'none'; script-src 'sha256-{script}'; style-src 'sha256-{style}'; connect-src 'self'; "

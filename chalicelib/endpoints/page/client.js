@@ -19,13 +19,13 @@ const whenVisible = () => new Promise((resolve) => {
   document.addEventListener("visibilitychange", resolve, { once: true });
 });
 
-const request = async (path, params = {}, signal = undefined) => {
+const request = async (path, params = {}, signal = undefined, method = "GET") => {
   const url = new URL(path, BASE);
   for (const [name, value] of Object.entries(params)) url.searchParams.set(name, value);
   const headers = { Accept: "application/json" };
   const token = sessionStorage.getItem(TOKEN);
   if (token) headers.Authorization = `Bearer ${token}`;
-  const answer = await fetch(url, { headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
+  const answer = await fetch(url, { method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
   if (answer.ok) return answer;
   const text = await answer.text();
   let message = text.slice(0, 300);

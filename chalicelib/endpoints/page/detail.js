@@ -62,6 +62,7 @@ class Detail {
   #build() {
     this.cause = el("p", { class: "cause", role: "status", hidden: "" });
     this.figures = el("dl");
+    this.spark = new SparkLink(this.stop.signal);
     this.timeline = el("ol", { class: "timeline" });
     this.all = el("button", { type: "button", hidden: "" }, "Show all pods");
     this.charts = el("div", { class: "charts" });
@@ -74,7 +75,7 @@ class Detail {
     const heads = ["Age", "Reason", "Pod", "Message"].map((text) => el("th", { scope: "col" }, text));
     this.node.replaceChildren(
       el("p", {}, el("a", { href: "#/" }, "← All applications")),
-      el("h2", { id: "detail-title", tabindex: "-1" }, this.application.name), this.cause, this.figures,
+      el("h2", { id: "detail-title", tabindex: "-1" }, this.application.name), this.cause, this.figures, this.spark.node,
       el("h3", {}, "Timeline"), legend(), this.timeline, this.all,
       el("h3", {}, "Requested over time"), this.charts,
       el("h3", {}, "Log"),
@@ -85,6 +86,7 @@ class Detail {
   draw() {
     const now = Date.now();
     this.#drawFigures(now);
+    this.spark.draw(this.application);
     drawTimeline(this.timeline, this.application, { pulls: this.pulls, now, showsAll: this.showsAll });
     this.all.hidden = this.showsAll || this.application.pods.size <= MAX_TRACKS;
     drawCharts(this.charts, this.application, now);

@@ -2,6 +2,7 @@
 
 const APPLICATION = "sparkanywhere.io/application"; // one for all attempts of a job; executors of each have a selector of their own
 const SELECTOR = "spark-app-selector";
+const UI_PORT = 4040; // Spark's own choice
 const HOUR = 3600;
 const PRICES = JSON.parse(byId("prices").textContent);
 const DONE = ["Succeeded", "Failed", "Killed", "Ended"];
@@ -61,6 +62,8 @@ const slim = (pod) => {
     ended: ends.length && !ends.some(Number.isNaN) ? Math.max(...ends) : NaN,
     isPulling: /^(ErrImagePull|ImagePull|ErrImageNeverPull)/.test(waiting?.reason || "") || /^Pulling image/.test(waiting?.message || ""),
     containers: (spec.containers || []).map((each) => each.name),
+    sparkId: labels[APPLICATION] ? metadata.name : labels[SELECTOR], // each attempt of a job is an application to Spark
+    uiPort: (spec.containers || []).flatMap((each) => each.ports || []).find((each) => each.name === "spark-ui")?.containerPort || UI_PORT,
     billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
     gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
     rate: rateOf(metadata.annotations?.["sparkanywhere.io/rate"]),

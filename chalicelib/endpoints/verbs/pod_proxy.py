@@ -24,7 +24,7 @@ from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.translation.network import selects
 from chalicelib.controllers.translation.service_table import Backend, target_port
 from chalicelib.controllers.workloads.plan import is_active, is_ready
-from chalicelib.endpoints.http.requests import PROXIED, RequestInfo
+from chalicelib.endpoints.http.requests import PROXIED, PROXIED_AT, RequestInfo
 from chalicelib.endpoints.http.responses import StreamResponse
 from chalicelib.providers.base import ProviderError
 from chalicelib.providers.interactive import InteractiveProvider
@@ -65,7 +65,9 @@ class PodProxy:
             pod, number = self._behind(found, port, registry)
         else:
             pod, number = found, pod_port(found, port)
-        base = f"/api/v1/namespaces/{info.namespace}/{registry.strategy.resource}/{info.name}/proxy"
+        base = PROXIED_AT.get()
+        if base is None:
+            base = f"/api/v1/namespaces/{info.namespace}/{registry.strategy.resource}/{info.name}/proxy"
         target = PROXIED.get()
         if not target.startswith("/"):
             if info.method in ("GET", "HEAD"):  # so that relative links of the page lead into it
