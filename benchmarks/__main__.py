@@ -21,8 +21,8 @@ from typing import cast
 import benchmarks
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
-# Those that need a Spark or an engine, and minutes more: run if the variable is set, or if named.
-ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI"} | dict.fromkeys(
+# Those that need a Spark or an engine, or half an hour: run if the variable is set, or if named.
+ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI", "aws_jobs": "JOBS"} | dict.fromkeys(
     ("docker", "docker_pi", "start", "parked"), "DOCKER"
 )
 

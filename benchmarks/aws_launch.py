@@ -28,7 +28,8 @@ import requests
 from benchmarks.aws_writes import requests_of_a_driver
 from benchmarks.cpu_share import FULL_MB, cpu_seconds
 from benchmarks.dynamodb_units import UnitMeter
-from chalicelib.providers.fargate.provider import RUN_BURST, RUNS_PER_SECOND, TokenBucket
+from chalicelib.providers.fargate.provider import RUN_BURST, RUNS_PER_SECOND
+from chalicelib.providers.fargate.token_bucket import TokenBucket
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.deployment import Deployment
 from tests.aws_box.ecs_task import Document
@@ -37,13 +38,13 @@ from tests.aws_box.package import Package, make_package
 from tests.contract.fake_dynamodb import Faults
 
 EXECUTORS = 1000
-DRIVERS = (1, 4, 16)  # at once, each a function's process of its own
+DRIVERS = (1, 16)  # at once, each a function's process of its own
 EXECUTOR = Path(__file__).resolve().parents[1] / "tests" / "data" / "spark" / "executor-4.3.0.json"
 LAUNCHES_PER_SECOND, LAUNCH_BURST = RUNS_PER_SECOND, RUN_BURST
 REQUEST_SECONDS = 0.005  # to DynamoDB, from within its region
 RUN_TASK_SECONDS = 0.1
 SCHEDULE_SECONDS = 60.0
-GIVE_UP_SECONDS = 900.0
+GIVE_UP_SECONDS = 1800.0
 LOOK_SECONDS = 0.2
 FAULTS = 100_000  # as many calls as may be throttled
 MEMORY_MB, LAUNCH_MB = 512, 1024  # of the API's and of the launch function: .chalice/config.json
@@ -148,8 +149,7 @@ def measured(package: Package, folder: Path, drivers: int) -> Taken:
     deployment = Deployment(package, folder, ecs_url=ecs.url, concurrency=MANY)
     try:
         client = Client(deployment, folder)
-        _store_what_executors_need(client)
-        owners = [_create_driver(client, f"driver-{number}") for number in range(drivers)]
+        owners = create_drivers(client, drivers)
         deployment.run_schedule()  # whatever has not started yet
         launches = Launches()
         ecs.faults["RunTask"] = [launches.run_task] * FAULTS
@@ -160,8 +160,8 @@ def measured(package: Package, folder: Path, drivers: int) -> Taken:
         ecs.close()
 
 
-def _store_what_executors_need(client: Client) -> None:
-    """Store the service account and the ConfigMap that the recorded pod names."""
+def create_drivers(client: Client, count: int) -> list[Driver]:
+    """Create so many drivers, and the service account and the ConfigMap that the recorded executor names."""
     name = json.loads(EXECUTOR.read_text())["spec"]["volumes"][0]["configMap"]["name"]
     objects = [
         ("serviceaccounts", {"kind": "ServiceAccount", "metadata": {"name": "spark"}}),
@@ -169,6 +169,7 @@ def _store_what_executors_need(client: Client) -> None:
     ]
     for resource, each in objects:
         client.call("POST", PODS.replace("pods", resource), json={"apiVersion": "v1", **each})
+    return [_create_driver(client, f"driver-{number}") for number in range(count)]
 
 
 def _create_driver(client: Client, name: str) -> Driver:
@@ -189,7 +190,7 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
     started = time.monotonic()
     with ThreadPoolExecutor(len(owners)) as threads:
         each = EXECUTORS // len(owners)
-        list(threads.map(lambda number: _ask(deployment, owners[number], number, each), range(len(owners))))
+        list(threads.map(lambda number: ask(deployment, owners[number], number, each), range(len(owners))))
     asked_seconds = time.monotonic() - started
     runs = 0
     while len(ecs.tasks) - others < EXECUTORS and time.monotonic() - started < GIVE_UP_SECONDS:
@@ -222,11 +223,12 @@ def _measured(deployment: Deployment, ecs: FakeEcs, launches: Launches, owners: 
     )
 
 
-def _ask(deployment: Deployment, owner: Driver, driver: int, count: int) -> None:
+def ask(deployment: Deployment, owner: Driver, driver: int, count: int) -> None:
     """Create a driver's executors, one after the other, each as often as it takes."""
     started = time.monotonic()
     body = json.loads(EXECUTOR.read_text())
     body["metadata"]["ownerReferences"][0] |= {"name": owner.name, "uid": owner.uid}
+    body["metadata"]["labels"]["spark-app-selector"] = owner.name
     with requests.Session() as session:
         session.headers["Authorization"] = f"Bearer {owner.token}"
         for number in range(count):

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from benchmarks.aws_cost import FABRIC8
+from benchmarks.aws_site import FABRIC8
 from benchmarks.aws_writes import executors_of
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from tests.aws_box.client import PODS, Client

@@ -34,7 +34,7 @@ class Trouble:
 class EventBus:
     """Brings events to a function, each after its delay."""
 
-    def __init__(self, invoke: Callable[[Any], object], *, seed: int = 0) -> None:
+    def __init__(self, invoke: Callable[[Any], object], *, seed: int = 0, workers: int = WORKERS) -> None:
         self.trouble = Trouble()
         self.delivered = 0
         self.dropped = 0
@@ -45,7 +45,7 @@ class EventBus:
         self._waiting: list[tuple[float, int, Any]] = []
         self._changed = threading.Condition()
         self._closed = False
-        self._workers = ThreadPoolExecutor(WORKERS)
+        self._workers = ThreadPoolExecutor(workers)
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 

@@ -48,6 +48,7 @@ class LambdaFunction:
         account: Account,
         timeout_seconds: float = 29.0,
     ) -> None:
+        self.handler = handler
         self.environ = dict(environ)
         self.invocations = 0
         self.cold_starts = 0
