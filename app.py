@@ -6,8 +6,8 @@ What runs: plane/control_plane. What it answers: endpoints/http/requests. What h
 import contextlib
 
 from chalicelib.cold_start import initialised
-from chalicelib.config import event_pattern
 from chalicelib.endpoints.app import KubernetesApp, register_events
+from chalicelib.lambda_environ import event_pattern
 from chalicelib.plane.control_plane import control_plane, prepare
 
 app = KubernetesApp(app_name="sparkanywhere")

@@ -235,10 +235,8 @@ def measured(site: Site, processors: dict[str, Processors]) -> Taken:
             stack.enter_context(_in_thread(partial(_list, site, owner, over), over))
         with ThreadPoolExecutor(JOBS) as threads:
             list(threads.map(lambda number: ask(site.deployment, owners[number], number, EACH), range(JOBS)))
-        asked = time.monotonic()
-        while len(site.ecs.tasks) < others + executors or not site.events.is_idle:
-            if time.monotonic() > started + GIVE_UP_SECONDS:
-                break
+        asked, end = time.monotonic(), started + GIVE_UP_SECONDS
+        while time.monotonic() < end and (len(site.ecs.tasks) < others + executors or not site.events.is_idle):
             time.sleep(1)
         known = time.monotonic()
     used = {name: each.seconds() - before[name] for name, each in processors.items()}

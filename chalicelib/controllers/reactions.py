@@ -1,20 +1,17 @@
-"""Changes, and the reactions to them: which controllers act on which writes, as a table by resource.
-
-Publishers are the registries, and the PodController where it takes a pod out of the store itself (REMOVED) or
-writes a pod's status (STATUS).
+"""The reactions to changes: which controllers act on which writes, as a table by resource.
 
 No reaction raises: the write that it follows has happened, and what fails here is repeated by resync.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from chalicelib.apimachinery.accessors import is_deleting, is_terminal, labels_of
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.changes import ANY, Changes, Event
 from chalicelib.controllers.cluster.evictions import Evictions
 from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController
@@ -44,60 +41,18 @@ from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from chalicelib.resources.custom.customresourcedefinitions import DEFINITIONS
 from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.resources.pods.podrecords import RESOURCE as PODRECORDS
-from chalicelib.storage.base import Change, Storage
+from chalicelib.storage.base import Storage
 from chalicelib.storage.keys import prefix
 
 if TYPE_CHECKING:
     from chalicelib.controllers.probes.prober import Prober
 
-Event = Literal["ADDED", "MODIFIED", "DELETED", "REMOVED", "STATUS"]
-Reaction = Callable[[str, JSON], None]  # of a resource and its object, as stored
-
-ANY = "*"  # every resource
 STORED: tuple[Event, ...] = ("ADDED", "MODIFIED")
 GONE: tuple[Event, ...] = ("DELETED", "REMOVED")
 WAITED_FOR = ("configmaps", "secrets", "persistentvolumeclaims", "serviceaccounts")
 
 # As long as a real cluster's controllers take: a client that deletes in the foreground sees the object wait.
 FINALIZER_DELAY_SECONDS = 1.0
-
-
-class Changes:
-    """Calls the reactions to an event of a resource in the order in which they subscribed, those to ANY last."""
-
-    def __init__(self, *, before_removal: Mapping[str, Callable[[JSON], Sequence[Change]]]) -> None:
-        self._before_removal = before_removal
-        self._reactions: dict[tuple[str, Event], list[Reaction]] = {}
-
-    def subscribe(self, resource: str, events: Iterable[Event], *reactions: Reaction) -> None:
-        """Have reactions called after these events of a resource. They may not raise."""
-        for event in events:
-            self._reactions.setdefault((resource, event), []).extend(reactions)
-
-    def before_removal(self, resource: str, obj: JSON) -> Sequence[Change]:
-        """Do what a resource's objects need before they are removed; return what is written with that.
-
-        Raises StorageError.
-        """
-        return self._before_removal[resource](obj) if resource in self._before_removal else ()
-
-    def after_write(self, resource: str, obj: JSON, event: Event) -> None:
-        """Call the reactions to an event."""
-        for key in ((resource, event), (ANY, event)):
-            for react in self._reactions.get(key, ()):
-                react(resource, obj)
-
-    def pod_removed(self, pod: JSON) -> None:
-        """Call the reactions to a pod that the PodController has taken out of the store."""
-        self.after_write("pods", pod, "REMOVED")
-
-    def pod_changed(self, pod: JSON) -> None:
-        """Call the reactions to a pod whose status the PodController has written."""
-        self.after_write("pods", pod, "STATUS")
-
-    def namespace_removed(self, resource: str, obj: JSON) -> None:
-        """Call the reactions to an object that went with its namespace."""
-        self.after_write(resource, obj, "DELETED")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,8 +115,7 @@ class Reactions:
         on("pods", ["ADDED"], self._start_pod)
         on("pods", ["MODIFIED"], self._sync_pod, lambda _, pod: later(partial(to.pods.regate, pod)))
         on("pods", GONE, lambda *_: later(self._sync_placeable))
-        on("pods", ["STATUS"], self._place_waiting)
-        on("pods", ["STATUS"], lambda _, pod: to.causes.pod_changed(pod))
+        on("pods", ["STATUS"], self._place_waiting, lambda _, pod: to.causes.pod_changed(pod))
         on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ("MODIFIED", "STATUS"), self._end_secrets)

@@ -10,8 +10,9 @@ from pathlib import Path
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings, SettingsError
+from chalicelib.controllers.changes import Changes
 from chalicelib.controllers.pods.payloads import TaskPayloads
-from chalicelib.controllers.reactions import Changes, Controllers
+from chalicelib.controllers.reactions import Controllers
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.endpoints.api import Access, Api, Endpoints, Link
 from chalicelib.endpoints.auth.audit import AuditLog

@@ -9,10 +9,11 @@ from contextlib import suppress
 from functools import cache
 from typing import Any
 
-from chalicelib.config import Settings, function_name, runs_on_lambda
+from chalicelib.config import Settings
 from chalicelib.controllers.pods.launches import LaunchFunction
 from chalicelib.controllers.runtime.background import ResyncLoop, Workers
 from chalicelib.endpoints.auth.audit import AuditLog
+from chalicelib.lambda_environ import function_name, runs_on_lambda
 from chalicelib.plane.api import build_api
 from chalicelib.plane.backends import audit_log
 from chalicelib.plane.chores import chores

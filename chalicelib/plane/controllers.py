@@ -15,33 +15,26 @@ from chalicelib.controllers.cluster.nodes import NodeController
 from chalicelib.controllers.cluster.services import ServiceController, ServicePlace
 from chalicelib.controllers.cost.budget_enforcer import BudgetEnforcer
 from chalicelib.controllers.files.staged_files import FileLimits, StagedFiles
-from chalicelib.controllers.lifecycle.claims import VolumeClaims
-from chalicelib.controllers.lifecycle.definitions import DefinitionController
-from chalicelib.controllers.lifecycle.garbage import Garbage
-from chalicelib.controllers.lifecycle.job_secrets import JobSecrets
-from chalicelib.controllers.lifecycle.namespace_objects import NamespaceObjects
-from chalicelib.controllers.lifecycle.namespaces import NamespaceEmptier
 from chalicelib.controllers.pods.cause_finder import CauseFinder
 from chalicelib.controllers.pods.controller import PodController
-from chalicelib.controllers.pods.deletions import Interruptions, PodExpiry
+from chalicelib.controllers.pods.deletions import Interruptions
 from chalicelib.controllers.pods.launches import LEASE, LEASE_SECONDS, LaunchFunction, LaunchRequests
 from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.reservations import ParkingTerms
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
 from chalicelib.controllers.pods.store import PodObservers, ignore
-from chalicelib.controllers.reactions import Controllers, Lifecycle, Reactions
+from chalicelib.controllers.reactions import Controllers, Reactions
 from chalicelib.controllers.runtime.background import Background
 from chalicelib.controllers.runtime.lease import Lease
-from chalicelib.controllers.runtime.objects import RegistryDeletes, ServedKinds
+from chalicelib.controllers.runtime.objects import RegistryDeletes
 from chalicelib.controllers.runtime.recorder import Recorder
 from chalicelib.controllers.workloads.controller import WRITER, WorkloadController
 from chalicelib.plane.backends import build_files, build_rates
 from chalicelib.plane.foundation import Foundation
+from chalicelib.plane.lifecycle import build_lifecycle
 from chalicelib.plane.registries import Stored
 from chalicelib.providers.extensions import BindsLate
-from chalicelib.resources.catalogue import ALL
-from chalicelib.resources.custom.custom_registries import StoredResources
 from chalicelib.storage.shared_commits import SharedCommits
 
 if TYPE_CHECKING:
@@ -59,7 +52,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     storage, provider, clock = base.storage, base.provider, base.sources.clock
     delete = RegistryDeletes(stored.registries, stored.custom)
     recorder = Recorder(storage, clock=clock, new_uid=base.sources.new_uid, later=base.later)
-    lifecycle = _lifecycle(base, stored, delete)
+    lifecycle = build_lifecycle(base, stored, delete)
     capacity = NodeCapacity(provider, memory_mib=base.settings.node_memory_mib, cpus=base.settings.node_cpus)
     observers = PodObservers(
         on_launch=lifecycle.claims.bind,
@@ -69,8 +62,7 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
     )
     parking = _parking(base, stored, recorder, observers, delete)
     pods = _pod_controller(base, stored, recorder, observers, capacity, parking)
-    prober = _prober(base, stored, pods, recorder)
-    launches = _launch_requests(base)
+    prober, launches = _prober(base, stored, pods, recorder), _launch_requests(base)
     return Controllers(
         pods=pods,
         parking=parking,
@@ -260,36 +252,6 @@ def _prober(base: Foundation, stored: Stored, pods: PodController, recorder: Rec
     return Prober(provider=provider, pods=pods, recorder=recorder, later=later, clock=base.sources.clock)
 
 
-def _lifecycle(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Lifecycle:
-    storage, clock = base.storage, base.sources.clock
-    return Lifecycle(
-        garbage=Garbage(
-            storage=storage,
-            index=stored.index,
-            resources=_resources(base, ownable_only=True),
-            kinds=ServedKinds(stored.registries, stored.custom),
-            delete=delete,
-        ),
-        namespaces=NamespaceEmptier(
-            storage=storage,
-            resources=_resources(base, namespaced_only=True),
-            delete=delete,
-            removed=stored.changes.namespace_removed,
-        ),
-        namespace_objects=NamespaceObjects(storage=storage, registries=stored.registries, root_ca=base.root_ca),
-        job_secrets=JobSecrets(storage=storage, delete=delete),
-        claims=VolumeClaims(storage=storage, delete=delete, provider=base.provider),
-        definitions=DefinitionController(storage=storage, registries=stored.registries, delete=delete, clock=clock),
-        expiry=PodExpiry(
-            storage=storage,
-            index=stored.index,
-            delete=delete,
-            clock=clock,
-            keep_seconds=base.settings.pod_keep_hours * 3600.0,
-        ),
-    )
-
-
 def _staged_files(base: Foundation) -> StagedFiles | None:
     """Return what takes and gives the files of jobs, None where they can be kept nowhere."""
     settings = base.settings
@@ -307,11 +269,3 @@ def _staged_files(base: Foundation) -> StagedFiles | None:
         clock=base.sources.clock,
         new_uid=base.sources.new_uid,
     )
-
-
-def _resources(base: Foundation, *, namespaced_only: bool = False, ownable_only: bool = False) -> StoredResources:
-    """Return what is stored, by resource; with `ownable_only` without what we alone make, which nothing owns."""
-    kinds = [each for each in ALL if not each.stored_as and (each.namespaced or not namespaced_only)]
-    kinds = [each for each in kinds if "create" in each.verbs or not ownable_only]
-    names = [each.resource for each in kinds]
-    return StoredResources(names, base.storage, namespaced_only=namespaced_only)

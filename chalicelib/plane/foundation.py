@@ -9,13 +9,14 @@ from datetime import datetime
 from ipaddress import IPv4Network
 from urllib.parse import urlsplit
 
-from chalicelib.config import Settings, functions_prefix
+from chalicelib.config import Settings
 from chalicelib.controllers.pods.launches import InvokeFunction
 from chalicelib.controllers.pods.payloads import PayloadRequests
 from chalicelib.controllers.runtime.background import Background, Workers
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.controllers.translation.network import API_PORT, ApiAddress
+from chalicelib.lambda_environ import functions_prefix
 from chalicelib.plane.backends import build_provider, build_storage, read_root_ca
 from chalicelib.plane.functions import Functions
 from chalicelib.plane.host import Host, choose_host

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from chalicelib.config import Settings, runs_on_lambda
+from chalicelib.config import Settings
+from chalicelib.lambda_environ import runs_on_lambda
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,13 +10,13 @@ from functools import partial
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.admission import Admission
+from chalicelib.controllers.changes import Changes
 from chalicelib.controllers.cost.usage_records import UsageRecords
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.records import PodRecords, RecordLimits
 from chalicelib.controllers.pods.removed import RemovedPods
 from chalicelib.controllers.pods.warm import WarmTasks
 from chalicelib.controllers.policy.quotas import Quotas
-from chalicelib.controllers.reactions import Changes
 from chalicelib.controllers.runtime.objects import StorageLookup
 from chalicelib.controllers.translation.credentials import PodTokens
 from chalicelib.controllers.translation.spark_admission import Injection

@@ -22,9 +22,10 @@ from chalicelib.registry.options import DeleteOptions, ListOptions, Patch, Write
 from chalicelib.registry.parts import EVERYTHING, RegistryParts, Scope, WriteEvent, seen_by, translated
 from chalicelib.registry.strategy import Strategy
 from chalicelib.registry.watch import Watch, start_watch
-from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, StoredObject, remove_with
+from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, StoredObject
 from chalicelib.storage.keys import object_key, prefix
 from chalicelib.storage.shared_commits import SharedCommits, Transact
+from chalicelib.storage.updates import remove_with
 
 RACE_ATTEMPTS = 20  # a patch, a delete or an unconditional update meets other writers at most this often
 GENERATE_NAME_ATTEMPTS = 8  # as a real server: a clash of five random letters is rare

@@ -22,8 +22,9 @@ from chalicelib.private_folder import make_private
 from chalicelib.providers import registry
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.resources.pods.podrecords import RESOURCE, SPARK_LABELS, record_of
-from chalicelib.storage.base import Change, KeyExists, Storage, StorageError, remove_with
+from chalicelib.storage.base import Change, KeyExists, Storage, StorageError
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import remove_with
 
 LOG = logging.getLogger(__name__)
 

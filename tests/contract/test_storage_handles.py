@@ -6,7 +6,8 @@ import contextlib
 from concurrent.futures import ThreadPoolExecutor
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import RevisionExpired, Storage, guaranteed_update
+from chalicelib.storage.base import RevisionExpired, Storage
+from chalicelib.storage.updates import guaranteed_update
 from tests.contract.storage_backends import StoreFactory, create_all, pod, pod_key
 
 PODS = "/registry/pods/"

@@ -7,18 +7,10 @@ import threading
 import pytest
 
 from chalicelib.registry.watch import Watch
-from chalicelib.storage.base import (
-    Change,
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    WatchEvent,
-    guaranteed_update,
-    remove_with,
-)
+from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage, WatchEvent
 from chalicelib.storage.dynamodb.news import LAG_SECONDS
 from chalicelib.storage.keys import NEWS
+from chalicelib.storage.updates import guaranteed_update, remove_with
 from tests.contract.storage_backends import FakeStores, StoreFactory, pod, pod_key
 
 EVENTS = "/registry/events/"

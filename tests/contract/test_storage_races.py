@@ -10,15 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.storage.base import (
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    StorageUnavailable,
-    WatchEvent,
-    guaranteed_update,
-)
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, StorageUnavailable, WatchEvent
+from chalicelib.storage.updates import guaranteed_update
 from tests.contract.fake_dynamodb import Faults
 from tests.contract.storage_backends import DynoxideStores, FakeStores, SqliteStores, StoreFactory, pod
 

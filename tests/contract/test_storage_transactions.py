@@ -14,8 +14,8 @@ from chalicelib.storage.base import (
     RevisionConflict,
     Storage,
     StorageError,
-    remove_with,
 )
+from chalicelib.storage.updates import remove_with
 from tests.contract.storage_backends import StoreFactory, pod, pod_key
 
 MAPS = "/registry/configmaps/"

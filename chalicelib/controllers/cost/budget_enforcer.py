@@ -22,8 +22,9 @@ from chalicelib.controllers.runtime.objects import DeleteObject
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.providers.prices import Rates
 from chalicelib.resources.pods.marks import MAX_USD
-from chalicelib.storage.base import KeyNotFound, Storage, StorageError, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage, StorageError
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 LOG = logging.getLogger(__name__)
 

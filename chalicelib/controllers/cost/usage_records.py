@@ -21,8 +21,9 @@ from chalicelib.controllers.runtime.background import Later
 from chalicelib.providers.prices import Rates
 from chalicelib.providers.registry import reference_prices
 from chalicelib.resources.pods.marks import USED_BY_GONE
-from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key, parse_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 RECORDS = "sparkanywhere-usage"  # by the head's uid, then the pod's
 FOLD_SECONDS = 1.0  # executors go by the dozen: one sum for all of them

@@ -28,8 +28,9 @@ from chalicelib.controllers.runtime.objects import ENDED_POD
 from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenInvalid, TokenIssuer
 from chalicelib.files.base import ChecksumWrong, FileNotHere, FileStore, FileStoreUnavailable, OffsetWrong, Upload
-from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage, guaranteed_update
+from chalicelib.storage.base import KeyExists, KeyNotFound, RevisionConflict, Storage
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 RESOURCE = "sparkanywhere-files"  # of the records' keys: no route leads there
 PATH = "/sparkanywhere/v1/namespaces/{namespace}/files/{sha256}"

@@ -17,8 +17,9 @@ from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.extensions import VolumeKeeper
 from chalicelib.resources.shared.formats import nanos
 from chalicelib.resources.volumes.claims import CLAIM_FINALIZER, VOLUME_FINALIZER
-from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 PROTECTING = {"persistentvolumeclaims": CLAIM_FINALIZER, "persistentvolumes": VOLUME_FINALIZER}
 

@@ -20,8 +20,9 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.family import can_own, dependents_of
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.runtime.objects import DELETING, DeleteObject, Propagation, ServedKinds, paged
-from chalicelib.storage.base import KeyNotFound, Storage, StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage, StoredObject
 from chalicelib.storage.keys import parse_key, stored_metadata
+from chalicelib.storage.updates import guaranteed_update
 
 LOG = logging.getLogger(__name__)
 

@@ -143,15 +143,13 @@ def waiting_status(pod: JSON, missing: Sequence[Missing], *, now: datetime) -> J
 def scheduled_status(pod: JSON, *, now: datetime) -> JSON:
     """Return the status of a pod that has just got its node."""
     status = _pending(pod)
-    status["conditions"] = _merge(status, [_SCHEDULED], now)
-    return status
+    return {**status, "conditions": _merge(status, [_SCHEDULED], now)}
 
 
 def unscheduled_status(pod: JSON, reason: str, message: str, *, now: datetime) -> JSON:
     """Return the status of a pod that no provider has taken yet; it will be tried again."""
     status = _pending(pod)
-    status["conditions"] = _merge(status, [("PodScheduled", False, reason, message)], now)
-    return status
+    return {**status, "conditions": _merge(status, [("PodScheduled", False, reason, message)], now)}
 
 
 def _pending(pod: JSON) -> JSON:

@@ -23,14 +23,7 @@ from chalicelib.controllers.podmodel import events as pod_events
 from chalicelib.controllers.podmodel import status as pod_status
 from chalicelib.controllers.podmodel.budget import BUDGET_REASON
 from chalicelib.controllers.podmodel.probe import regated_status
-from chalicelib.controllers.podmodel.record import (
-    grace_left,
-    handle_of,
-    has_seen_end,
-    is_gated,
-    lost_task,
-    task_grace_seconds,
-)
+from chalicelib.controllers.podmodel.record import grace_left, handle_of, is_gated, lost_task, task_grace_seconds
 from chalicelib.controllers.podmodel.refusals import given_up_status, is_driver_to_end, why_not_started
 from chalicelib.controllers.pods.launcher import PodLauncher, Queues
 from chalicelib.controllers.pods.log_archive import LogArchive
@@ -74,7 +67,7 @@ class PodController:
         self._store = PodStore(
             storage, recorder=recorder, node=node, clock=clock, observers=observers, transact=transact
         )
-        self._tasks = PodTasks(provider, archive)
+        self._tasks = PodTasks(provider, archive, keeps_ended=node.keeps_ended)
         self._removed = removed
         self._node = node
         self._recorder = recorder
@@ -171,7 +164,7 @@ class PodController:
         """
         self._queues.drop(pod["metadata"]["uid"])
         if self.is_ours(pod):
-            self._let_go(pod)
+            self._tasks.let_go(pod)
 
     def retry(self) -> None:
         """Try again to start pods that wait, or that could not be taken, where their pause is over or there is room.
@@ -300,9 +293,4 @@ class PodController:
             return
         self._queues.drop(uid)
         self._observers.after_delete(last)
-        self._let_go(last)
-
-    def _let_go(self, pod: JSON) -> None:
-        """End the task of a pod that is gone, and have it forgotten, unless it has ended and holds nothing."""
-        if self._node.keeps_ended or not has_seen_end(pod):
-            self._tasks.discard(handle_of(pod))
+        self._tasks.let_go(last)

@@ -48,7 +48,6 @@ from chalicelib.resources.pods.marks import (
     ZONE,
 )
 from chalicelib.storage.base import (
-    GUARANTEED_UPDATE_ATTEMPTS,
     Change,
     KeyExists,
     KeyNotFound,
@@ -56,9 +55,9 @@ from chalicelib.storage.base import (
     Storage,
     StorageError,
     StoredObject,
-    guaranteed_update,
 )
 from chalicelib.storage.keys import object_key, parse_key, prefix
+from chalicelib.storage.updates import GUARANTEED_UPDATE_ATTEMPTS, guaranteed_update
 
 LOG = logging.getLogger(__name__)
 

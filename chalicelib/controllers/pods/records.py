@@ -29,8 +29,9 @@ from chalicelib.controllers.runtime.objects import paged
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound
 from chalicelib.providers.extensions import RemembersLogs
 from chalicelib.resources.pods.podrecords import CUT_SHORT, RESOURCE, SPARK_LABELS, record_name, record_of, state_of
-from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject, guaranteed_update
+from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key, parse_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 SETTLE_SECONDS = 600.0  # a log that is younger may belong to a pod that is just being removed
 TRIM_SHARE = 10  # a namespace is trimmed whenever so large a part of its limit has been written

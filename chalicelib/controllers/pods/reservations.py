@@ -35,8 +35,9 @@ from chalicelib.resources.pods.marks import (
     ZONE,
     parse_warm,
 )
-from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 LOG = logging.getLogger(__name__)
 

@@ -22,16 +22,9 @@ from chalicelib.controllers.podmodel.resources import pod_totals
 from chalicelib.controllers.pods.room import Room
 from chalicelib.controllers.runtime.objects import Lookup
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
-from chalicelib.storage.base import (
-    GUARANTEED_UPDATE_ATTEMPTS,
-    Change,
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    StoredObject,
-)
+from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import GUARANTEED_UPDATE_ATTEMPTS
 
 BINDINGS = "sparkanywhere-bindings"  # the resource of the record that is written with each binding
 

@@ -20,18 +20,10 @@ from chalicelib.controllers.podmodel.record import handle_of, with_state, withou
 from chalicelib.controllers.runtime.recorder import News, Recorder
 from chalicelib.controllers.translation.task import Node
 from chalicelib.providers.base import TaskState
-from chalicelib.storage.base import (
-    GUARANTEED_UPDATE_ATTEMPTS,
-    Change,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    StoredObject,
-    guaranteed_update,
-    remove_with,
-)
+from chalicelib.storage.base import Change, KeyNotFound, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key, parse_key
 from chalicelib.storage.shared_commits import Transact
+from chalicelib.storage.updates import GUARANTEED_UPDATE_ATTEMPTS, guaranteed_update, remove_with
 
 ChangePod = Callable[[JSON], JSON | None]  # from a pod to the changed one, None for no change; pure
 # From a pod before and after a change to the Events about it; pure

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from chalicelib.apimachinery.rules.status import bad_request, not_found, unavailable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses
+from chalicelib.controllers.podmodel.record import handle_of, has_seen_end
 from chalicelib.controllers.pods.log_archive import LogArchive
 from chalicelib.providers.base import LogOptions, Provider, ProviderUnavailable, TaskNotFound, TaskState, ToldInPart
 
@@ -53,9 +54,13 @@ def stop_orphan(provider: Provider, state: TaskState) -> None:
 
 
 class PodTasks:
-    """Ends tasks, finds them, reads their logs. A call that fails does no harm: resync asks again."""
+    """Ends tasks, finds them, reads their logs. A call that fails does no harm: resync asks again.
 
-    def __init__(self, provider: Provider, archive: LogArchive | None = None) -> None:
+    `keeps_ended` says whether an ended task holds anything that the provider has to let go of.
+    """
+
+    def __init__(self, provider: Provider, archive: LogArchive | None = None, *, keeps_ended: bool = True) -> None:
+        self._keeps_ended = keeps_ended
         self._provider = provider
         self._archive = archive
 
@@ -79,6 +84,11 @@ class PodTasks:
             return
         except ProviderUnavailable as error:
             LOG.warning("remove failed, left to resync task=%s reason=%s", handle, error.reason)
+
+    def let_go(self, pod: JSON) -> None:
+        """End the task of a pod that is gone, and have it forgotten, unless it has ended and holds nothing."""
+        if self._keeps_ended or not has_seen_end(pod):
+            self.discard(handle_of(pod))
 
     def logs(self, pod: JSON, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
         """Yield a log in pieces. Raises StatusError before the first: 400 not started, 404 forgotten, 503."""

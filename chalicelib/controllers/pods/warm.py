@@ -37,8 +37,9 @@ from chalicelib.resources.pods.marks import (
     ZONE,
     parse_warm,
 )
-from chalicelib.storage.base import KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 NAMES = "warm-"  # how the names of warm pods begin: a new pod has to find them among thousands
 PAGE = 50  # pods that are read at once from there on, others' too

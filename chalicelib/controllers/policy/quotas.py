@@ -30,8 +30,9 @@ from chalicelib.controllers.policy.quota_usage import (
 )
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.resources.pods.totals import ZERO
-from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, Reader, RevisionConflict, Storage, StoredObject
 from chalicelib.storage.keys import object_key, parse_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 QUOTAS, RANGES = "resourcequotas", "limitranges"
 COUNTS_KEPT = 10_000  # by namespace and resource, in memory

@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, guaranteed_update
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 LEASES = "sparkanywhere-leases"  # the resource of their records
 CLOCKS_DIFFER = 2  # times a lease's length: what it may still have to last by another clock

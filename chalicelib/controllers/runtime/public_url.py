@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, StorageError, guaranteed_update
+from chalicelib.storage.base import KeyExists, KeyNotFound, Storage, StorageError
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 PLACE = object_key("sparkanywhere-urls", None, "api")
 

@@ -18,16 +18,9 @@ from typing import Literal
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.background import Later
-from chalicelib.storage.base import (
-    Change,
-    KeyExists,
-    KeyNotFound,
-    RevisionConflict,
-    Storage,
-    StorageError,
-    guaranteed_update,
-)
+from chalicelib.storage.base import Change, KeyExists, KeyNotFound, RevisionConflict, Storage, StorageError
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 
 LOG = logging.getLogger(__name__)
 

@@ -12,8 +12,9 @@ from datetime import datetime, timedelta
 
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.storage.base import KeyExists, Storage, StorageError, guaranteed_update
+from chalicelib.storage.base import KeyExists, Storage, StorageError
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 KEY = object_key("sparkanywhere-streams", None, "open")
 

@@ -21,8 +21,9 @@ from chalicelib.endpoints.http.requests import RequestInfo
 from chalicelib.endpoints.http.responses import respond
 from chalicelib.registry.registry import Registry
 from chalicelib.resources.shared.formats import RESERVED_AUDIENCE, is_reserved_audience
-from chalicelib.storage.base import KeyNotFound, guaranteed_update
+from chalicelib.storage.base import KeyNotFound
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 
 MIN_TOKEN_SECONDS = 600  # as TokenRequest demands
 LONGEST_TOKEN_SECONDS = 1 << 32  # that may be asked for

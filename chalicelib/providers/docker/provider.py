@@ -68,14 +68,12 @@ class DockerProvider:
     ) -> None:
         self._id = control_plane_id
         self._connect = connect
-        self._host_paths = host_paths
-        self._host_names = host_names
+        self._host_paths, self._host_names = host_paths, host_names
         self._allow_privileged = allow_privileged
         self._service_image = service_image
         self._subnets = subnets
         self._clock = clock
-        self._pull_pause_seconds = pull_pause_seconds
-        self._starters = starters
+        self._pull_pause_seconds, self._starters = pull_pause_seconds, starters
         self._cache = TaskCache(clock=clock)
         self._opening = threading.Lock()
         self._is_open = False

@@ -73,10 +73,8 @@ class FargateProvider:
         seconds: Callable[[], float] = time.time,
     ) -> None:
         self._site = site
-        self._payloads = payloads
-        self._client = client
-        self._sleep = sleep
-        self._seconds = seconds
+        self._payloads, self._client = payloads, client
+        self._sleep, self._seconds = sleep, seconds
         self._clients: dict[str, Any] = {}  # by service, made at first use
         self._making = threading.Lock()
         self._definitions = TaskDefinitions(site.name, lambda: self._service("ecs"), sleep=sleep, seconds=seconds)

@@ -280,7 +280,7 @@ class TaskDirectory:
         return True
 
     def discard(self) -> None:
-        """Remove everything; only with the claim. A crash on the way leaves a hidden rest, see sweep()."""
+        """Remove everything; only with the claim. A crash on the way leaves a hidden rest, see leftovers."""
         rest = self.path.with_name(f".{self.handle}.removed.{os.getpid()}")
         os.replace(self.path, rest)
         remove_tree(rest)
@@ -296,15 +296,3 @@ def remove_tree(path: Path) -> None:
         with contextlib.suppress(OSError):
             os.chmod(parent, 0o700)
     shutil.rmtree(path, ignore_errors=True)
-
-
-def sweep(tasks: Path) -> None:
-    """Remove what removals and preparations that crashed half-way have left, and nobody is about to take up."""
-    for rest in tasks.glob(".*.removed.*"):
-        remove_tree(rest)
-    for path in tasks.iterdir():
-        directory = TaskDirectory(tasks, path.name)
-        if not path.name.startswith(".") and directory.record() is None:
-            with contextlib.suppress(FileNotFoundError), directory.locked():
-                if directory.record() is None:
-                    directory.remove(0)

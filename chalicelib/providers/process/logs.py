@@ -9,7 +9,9 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
+from chalicelib.providers import stored_logs
 from chalicelib.providers.base import LogOptions
+from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.stored_logs import PIECE_BYTES, Formatter, groups, last_lines, parts
 
 FIRST_PAUSE_SECONDS = 0.02  # between looks at a file that is followed, growing while it is quiet
@@ -66,6 +68,24 @@ class Tail:
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1
+
+
+def of_run(
+    directory: TaskDirectory, container: str, run: int, options: LogOptions, *, clock: Callable[[], datetime]
+) -> Iterator[bytes]:
+    """Yield what a container has written in its n-th run, the first being 0."""
+    path = directory.log(container, run)
+    if not options.follow:
+        return stored_logs.read(path, options)
+
+    def ended() -> bool:
+        record = directory.record()
+        if record is None or record["phase"] == "stopped":
+            return True
+        now = next(one for one in record["containers"] if one["name"] == container)
+        return now["restarts"] > run or (now["finished_at"] is not None and now["phase"] != "running")
+
+    return follow(path, options, ended=ended, clock=clock)
 
 
 def follow(

@@ -27,7 +27,8 @@ from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUn
 from chalicelib.providers.extensions import ContainerUsage, SharedFolders
 from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, attachment, isolation, logs, plan, sessions, states, volumes
-from chalicelib.providers.process.directory import TaskDirectory, handle_of, sweep
+from chalicelib.providers.process.directory import TaskDirectory, handle_of
+from chalicelib.providers.process.leftovers import sweep
 from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
 from chalicelib.providers.process.services import HostsFiles
 from chalicelib.providers.process.spark import SparkHomes
@@ -67,13 +68,11 @@ class ProcessProvider:
         log_bytes: int = LOG_BYTES,
         namespaces: bool = True,
     ) -> None:
-        self._tasks = state_dir.absolute() / "tasks"
-        self._listeners = state_dir.absolute() / "listeners"
+        self._tasks, self._listeners = (state_dir.absolute() / name for name in ("tasks", "listeners"))
         self._homes = SparkHomes(spark_dir.absolute())
         self._named_volumes = state_dir.absolute() / "named-volumes"
-        self._environ, self._python = environ, python
+        self._environ, self._python, self._clock = environ, python, clock
         self._obstacle = partial(isolation.obstacle, wanted=namespaces)
-        self._clock = clock
         self._backoff_seconds, self._log_bytes = backoff_seconds, log_bytes
         self._launcher = Launcher()
         self._monitor: Monitor | None = None
@@ -192,10 +191,7 @@ class ProcessProvider:
         tell_listeners(str(self._listeners), directory.handle)
 
     def remove(self, handle: str) -> None:
-        """Forget a task, killing it first if need be; see Provider.remove.
-
-        Raises ProviderUnavailable if it can't be killed.
-        """
+        """Forget a task, killing it first if need be. Raises ProviderUnavailable if that fails; see Provider.remove."""
         try:
             directory = self._directory(handle)
             self.stop(handle, grace_seconds=0, reason="Removed")
@@ -226,20 +222,9 @@ class ProcessProvider:
         """Yield the container's output; see Provider.logs."""
         directory = self._directory(handle)
         run = self._last_run(handle, container) - int(options.previous)
-        path = directory.log(container, run)
         if run < 0:
             raise TaskNotFound(f"{handle}: container {container} has not been restarted")
-        if not options.follow:
-            return stored_logs.read(path, options)
-
-        def ended() -> bool:
-            record = directory.record()
-            if record is None or record["phase"] == "stopped":
-                return True
-            now = next(one for one in record["containers"] if one["name"] == container)
-            return now["restarts"] > run or (now["finished_at"] is not None and now["phase"] != "running")
-
-        return logs.follow(path, options, ended=ended, clock=self._clock)
+        return logs.of_run(directory, container, run, options, clock=self._clock)
 
     def _last_run(self, handle: str, container: str) -> int:
         runs = [one["restarts"] for one in self._known(handle)["containers"] if one["name"] == container]
@@ -278,8 +263,7 @@ class ProcessProvider:
     def capacities(self) -> list[Capacity]:
         """Return this machine's processors and memory, and its GPUs of NVIDIA's by their device files."""
         architecture = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        memory_mib = psutil.virtual_memory().total // 2**20
-        gpus = len(list(Path("/dev").glob("nvidia[0-9]*")))
+        memory_mib, gpus = psutil.virtual_memory().total // 2**20, len(list(Path("/dev").glob("nvidia[0-9]*")))
         return [Capacity(architecture, (os.cpu_count() or 1) * 1000, memory_mib, gpus)]
 
     def start(self, observe: Observer) -> None:

@@ -138,8 +138,7 @@ class DynamoStorage(SingleWrites):
 
     def list_by_owner(self, uid: str) -> list[StoredObject]:
         """Return the living objects that name `uid` as an owner."""
-        keys = [row.key for row in self._table.query(owner_pk(uid))]
-        found = self._table.find_all(object_item_key(key) for key in keys)
+        found = self._table.find_all(object_item_key(row.key) for row in self._table.query(owner_pk(uid)))
         return [stored_object(item) for item in found.values() if uid in item.owners]
 
     def list(
@@ -282,10 +281,9 @@ class DynamoStorage(SingleWrites):
             if self._log.is_settled(missing):
                 raise RevisionExpired(revision, oldest=missing.revision)
             return None
-        events = [event for event in linked if event.key.startswith(prefix)]
+        events, last = [event for event in linked if event.key.startswith(prefix)], linked[-1].revision
         if len(events) > limit:
             return EventBatch(events[:limit], events[limit - 1].revision)
-        last = linked[-1].revision
         return EventBatch(events, last if last < newest.revision else max(last, head.revision))
 
     def _read_foreign_writes(self) -> None:

@@ -10,9 +10,10 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers import reactions
+from chalicelib.controllers.changes import Changes
 from chalicelib.controllers.podmodel.index import PodIndex
 from chalicelib.controllers.pods.launches import LEASE, FunctionUnavailable, InvokeFunction, LaunchRequests
-from chalicelib.controllers.reactions import Changes, Reactions
+from chalicelib.controllers.reactions import Reactions
 from chalicelib.controllers.runtime.lease import Lease
 from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import LogOptions

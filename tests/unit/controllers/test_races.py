@@ -7,7 +7,8 @@ from collections.abc import Callable
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.registry.options import Patch, WriteOptions
-from chalicelib.storage.base import KeyNotFound, StoredObject, guaranteed_update
+from chalicelib.storage.base import KeyNotFound, StoredObject
+from chalicelib.storage.updates import guaranteed_update
 from tests.fake_provider import SlowProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from chalicelib.config import functions_prefix
 from chalicelib.controllers.pods.launches import FunctionUnavailable
+from chalicelib.lambda_environ import functions_prefix
 from chalicelib.plane.functions import Functions
 
 

@@ -11,8 +11,9 @@ from chalicelib.controllers.cost.usage_records import RECORDS
 from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.plane.host import LAMBDA
 from chalicelib.resources.pods.marks import USED_BY_GONE
-from chalicelib.storage.base import Page, guaranteed_update
+from chalicelib.storage.base import Page
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 

@@ -16,8 +16,8 @@ from chalicelib.controllers.runtime.public_url import PublicUrl
 from chalicelib.controllers.runtime.tokens import TokenIssuer
 from chalicelib.files.base import FileStoreUnavailable
 from chalicelib.files.folder import FolderFiles
-from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key, prefix
+from chalicelib.storage.updates import guaranteed_update
 from tests.memory_storage import MemoryStorage
 
 CONTENT = b"spark" * 100

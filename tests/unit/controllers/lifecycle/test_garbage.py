@@ -10,8 +10,8 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.registry.options import WriteOptions
-from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World

@@ -10,8 +10,9 @@ import pytest
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.pods.payloads import PayloadRequests, TaskPayloads
 from chalicelib.providers.base import ProviderUnavailable, Task
-from chalicelib.storage.base import Storage, StoredObject, guaranteed_update
+from chalicelib.storage.base import Storage, StoredObject
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.builders import Clock

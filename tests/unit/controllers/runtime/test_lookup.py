@@ -7,8 +7,8 @@ import pytest
 from chalicelib.controllers.podmodel.references import TokenRequest
 from chalicelib.controllers.runtime.tokens import TokenInvalid, TokenIssuer
 from chalicelib.controllers.translation.credentials import TOKEN_SECONDS, PodTokens
-from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 

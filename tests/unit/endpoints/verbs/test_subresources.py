@@ -11,8 +11,8 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.catalogue import ALL
-from chalicelib.storage.base import guaranteed_update
 from chalicelib.storage.keys import object_key
+from chalicelib.storage.updates import guaranteed_update
 from tests.api_client import Answer, ApiClient, control_plane
 
 CORE = "/api/v1/namespaces/default"

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.providers.process.directory import TaskDirectory, sweep
+from chalicelib.providers.process.directory import TaskDirectory
+from chalicelib.providers.process.leftovers import sweep
 from chalicelib.providers.process.plan import first_record
 from tests.contract.provider_backends import container, task
 
