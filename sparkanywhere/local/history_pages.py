@@ -97,7 +97,7 @@ class HistoryPages:
         folder = tempfile.TemporaryDirectory(prefix="sparkanywhere-history-")
         path = Path(folder.name) / "kubeconfig"
         write_kubeconfig(path, self._kubeconfig(token, namespace))
-        command = [sys.executable, "-m", "sparkanywhere", "history", "--only-start", "--context", CONTEXT]
+        command = [sys.executable, "-P", "-m", "sparkanywhere", "history", "--only-start", "--context", CONTEXT]
         with (Path(folder.name) / LOG).open("wb") as log:
             process = subprocess.Popen(
                 command,
