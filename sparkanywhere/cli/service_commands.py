@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -20,6 +21,7 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.jobs import event_log, services
 from sparkanywhere.jobs.capacity import find_provider
+from sparkanywhere.jobs.jar_sets import sets_of_place
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.memory_size import parse_mib
 from sparkanywhere.jobs.objects import resource_name
@@ -46,9 +48,14 @@ UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1}
 
 @click.command(
     epilog="Examples: sparkanywhere history; sparkanywhere history --open; sparkanywhere history --stop;"
-    " sparkanywhere history --context prod --events s3a://bucket/events --image my/spark-with-s3a:4.3.0"
+    " sparkanywhere history --context prod --events s3://bucket/event-logs/default/"
 )
-@click.option("--events", default="", metavar="URL", help="Where event logs are; default: what `submit` leaves.")
+@click.option(
+    "--events",
+    default="",
+    metavar="URL",
+    help="Where event logs are: s3://..., gs://..., a folder; default: what `run` leaves.",
+)
 @click.option("--spark", default=DEFAULT_SPARK, show_default=True, help="Version of Spark.")
 @click.option("--image", default="", help="Container image; default: ours of the Spark version.")
 @click.option("--memory", default="1g", show_default=True, help="Heap of the server.")
@@ -85,9 +92,15 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
         raise SpecError(f"--memory: {error}.") from error
     if not directory and not event_log.has_claim(client, target.namespace):
         raise SpecError(
-            "Pods of this control plane have no lasting place for event logs: --events s3a://bucket/path says"
-            " where they are. The image needs hadoop-aws then."
+            "Pods of this control plane have no lasting place for event logs: --events s3://bucket/path says where"
+            " they are."
         )
+    stop_all(client, target.namespace, HISTORY)  # those that have ended
+    if sets_of_place(directory):
+        spec = services.history_spec(
+            directory, spark=options["spark"], image=options["image"], heap=options["memory"], conf=conf
+        )
+        return _submit(client, replace(spec, namespace=target.namespace), suffix=new_suffix())
     provider = find_provider(client)
     made = history_pod(
         image=options["image"] or f"sparkanywhere/spark:{options['spark']}",
@@ -96,7 +109,6 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
         conf=conf,
         as_root=provider is not None and provider.network == "bridge",  # containers, whose drivers are of any user
     )
-    stop_all(client, target.namespace, HISTORY)  # those that have ended
     return client.create(f"/api/v1/namespaces/{target.namespace}/pods", made)
 
 
@@ -196,10 +208,16 @@ def _start_connect(client: KubeClient, target: Target, options: dict[str, Any]) 
     )
     token = services.token_secret(secret, secrets.token_urlsafe(TOKEN_BYTES))
 
+    return _submit(client, spec, suffix=suffix, beside=[token])
+
+
+def _submit(client: KubeClient, spec: JobSpec, *, suffix: str, beside: Sequence[tuple[str, JSON]] = ()) -> JSON:
+    """Submit a server as a job; return its driver."""
+
     def say(line: str) -> None:
         echo(line, err=True)
 
-    made = submit(client, spec, suffix=suffix, beside=[token], folder=callers_folder(), say=say)
+    made = submit(client, spec, suffix=suffix, beside=beside, folder=callers_folder(), say=say)
     return client.get(made.path)
 
 

@@ -9,6 +9,14 @@ from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JobFields
 
 CATALOG = "spark.sql.catalog.lake"  # by that name SQL knows the catalog: lake.db.table
 
+_OF_SCHEME = {"s3": "s3", "s3a": "s3", "gs": "gcs", "abfss": "azure"}
+
+
+def sets_of_place(url: str) -> tuple[str, ...]:
+    """Return which sets Spark needs to read and write there: one for a bucket, none for a folder."""
+    found = _OF_SCHEME.get(url.partition("://")[0])
+    return (found,) if found else ()
+
 
 def wanted_sets(spec: JobFields) -> tuple[str, ...]:
     """Return the sets of jars that a job needs, each once: those of --with, and those of its catalog."""

@@ -18,6 +18,7 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import event_log
+from sparkanywhere.jobs.jar_sets import sets_of_place
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.programs import connect_program
 from sparkanywhere.jobs.spark_properties import CONNECT_PORT
@@ -195,14 +196,36 @@ def connect_url(*, port: int, token: str) -> str:
 HISTORY = Service("history", "Bound HistoryServer to")
 
 
+def history_spec(directory: str, *, spark: str, image: str, heap: str, conf: Mapping[str, str]) -> JobSpec:
+    """Return the job of a history server over a bucket: its jars and credentials get there as those of any job.
+
+    Raises SpecError.
+    """
+    return JobSpec(
+        application="local:///opt/spark/jars/history-server.jar",  # Spark wants a jar's name; the class is Spark's own
+        main_class=HISTORY_CLASS,
+        name=HISTORY_NAME,
+        spark=spark,
+        image=image,
+        driver_memory=heap,
+        jar_sets=sets_of_place(directory),
+        labels={SERVICE: HISTORY.label},
+        event_log=False,
+        conf=_history_conf(directory, conf),
+    )
+
+
+def _history_conf(directory: str, conf: Mapping[str, str]) -> dict[str, str]:
+    return {"spark.history.fs.logDirectory": directory, "spark.history.ui.port": str(HISTORY_PORT), **KEEP, **conf}
+
+
 def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str], as_root: bool = False) -> JSON:
-    """Return the pod of a history server over `directory`: a URL of Hadoop's, or event_log.DIRECTORY for the claim.
+    """Return the pod of a history server over `directory`: a folder's URL, or event_log.DIRECTORY for the claim.
 
     `as_root` lets it read the logs of drivers of any user, which Spark makes readable by their owner's group alone.
     """
     is_claim = directory == event_log.DIRECTORY
-    settings = {"spark.history.fs.logDirectory": directory, "spark.history.ui.port": str(HISTORY_PORT), **KEEP, **conf}
-    options = " ".join(shlex.quote(f"-D{key}={value}") for key, value in settings.items())
+    options = " ".join(shlex.quote(f"-D{key}={value}") for key, value in _history_conf(directory, conf).items())
     amount = f"{pod_mib(heap)}Mi"
     container = {
         "name": "history",

@@ -11,6 +11,8 @@ from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import event_log, services
+from sparkanywhere.jobs.jar_sets import sets_of_place
+from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.programs.connect_program import LISTENS, Idleness
 from sparkanywhere.jobs.services import HISTORY, ServiceFailed, find_running, history_pod, stop_all, wait_until_up
 from sparkanywhere.jobs.spec import JobSpec, SpecError
@@ -32,6 +34,27 @@ def env_of(pod: JSON) -> dict[str, Any]:  # Any: a value, or where it comes from
 def test_a_history_server_among_containers_reads_what_drivers_of_any_user_wrote() -> None:
     assert server(as_root=True)["spec"]["securityContext"] == {"runAsUser": 0}
     assert "securityContext" not in server()["spec"]
+
+
+@pytest.mark.parametrize(
+    ("directory", "sets"),
+    [("s3://b/logs", ("s3",)), ("s3a://b/logs", ("s3",)), ("gs://b/logs", ("gcs",)), ("abfss://c@a/l", ("azure",))],
+)
+def test_a_history_server_over_a_bucket_is_a_job_with_its_jars(directory: str, sets: tuple[str, ...]) -> None:
+    spec = services.history_spec(directory, spark="4.3.0", image="", heap="2g", conf={"spark.history.ui.title": "t"})
+
+    made = build(spec, suffix="1", user="me")
+    properties = made.owned[0][1]["data"]["spark.properties"]
+    assert spec.jar_sets == sets
+    assert spec.driver_memory == "2g"
+    assert made.driver["metadata"]["labels"][services.SERVICE] == "history"
+    assert services.HISTORY_CLASS in made.driver["spec"]["containers"][0]["args"]
+    assert "spark.history.fs.logDirectory" in properties
+    assert "spark.history.ui.title=t" in properties
+
+
+def test_a_folder_needs_no_jars() -> None:
+    assert [sets_of_place(each) for each in ("", "/logs", "file:///logs", event_log.DIRECTORY)] == [()] * 4
 
 
 def test_a_history_server_reads_the_claim_that_jobs_write_to(kube: InProcessClient) -> None:
