@@ -1,11 +1,14 @@
 """What `make jars` and tests have Spark do with each set of jars: the program of a job. It prints a line for each set.
 
-Arguments: sets separated by commas, and a folder of an S3. Every step is one that users do, and checks what it finds.
+Arguments: sets separated by commas, and a folder of an S3; CHECKS_KAFKA and CHECKS_POSTGRES name servers. Every step is
+one that users do, and checks what it finds.
 """
 
 from __future__ import annotations
 
+import os
 import sys
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -117,11 +120,45 @@ def file_system(scheme: str) -> Callable[[Any, str], str]:
     return check
 
 
-def kafka(spark: Any, _place: str) -> str:
-    """Ask the source for its columns, which needs no broker."""
-    source = spark.read.format("kafka").option("kafka.bootstrap.servers", "127.0.0.1:1").option("subscribe", "t")
-    expect("the columns", source.load().columns[:3], ["key", "value", "topic"])
-    return "loads"
+def kafka(spark: Any, place: str) -> str:
+    """Write to a topic, stream it into another, and read that."""
+    server, topic = {"kafka.bootstrap.servers": os.environ["CHECKS_KAFKA"]}, f"checks-{uuid.uuid4().hex}"
+    rows = spark.range(100).selectExpr("CAST(id AS STRING) AS value")
+    rows.write.format("kafka").options(**server, topic=topic).save()
+    source = spark.readStream.format("kafka").options(**server, subscribe=topic, startingOffsets="earliest").load()
+    sink = source.selectExpr("concat('seen ', CAST(value AS STRING)) AS value").writeStream.format("kafka")
+    sink = sink.options(**server, topic=f"{topic}-seen", checkpointLocation=f"{place}/{topic}")
+    sink.trigger(availableNow=True).start().awaitTermination()
+    seen = spark.read.format("kafka").options(**server, subscribe=f"{topic}-seen").load()
+    texts = {str(row[0]) for row in seen.selectExpr("CAST(value AS STRING)").collect()}
+    expect("what was streamed", texts, {f"seen {number}" for number in range(100)})
+    return "streams, checkpoints on S3"
+
+
+def postgres(spark: Any, place: str) -> str:
+    """Write a table, append to it, and read it by several connections; without a server, load the driver."""
+    url = os.environ.get("CHECKS_POSTGRES")
+    if not url:
+        return loads("org.postgresql.Driver")(spark, place)
+    frame = spark.createDataFrame(ROWS, ["a", "b"])
+    about = {"url": url, "dbtable": f"checks_{uuid.uuid4().hex}", "driver": "org.postgresql.Driver"}
+    frame.write.format("jdbc").options(**about).save()
+    frame.write.format("jdbc").options(**about).mode("append").save()
+    parts = {"partitionColumn": "a", "lowerBound": "1", "upperBound": "2", "numPartitions": "2"}
+    expect("the table", found(spark.read.format("jdbc").options(**about, **parts).load()), sorted(ROWS * 2))
+    return "writes and reads"
+
+
+def xgboost(spark: Any, _place: str) -> str:
+    """Train a classifier of what one number divides, and have it predict that."""
+    from pyspark.ml.feature import VectorAssembler
+
+    rows = spark.range(200).selectExpr("CAST(id AS DOUBLE) AS x", "CAST(id >= 100 AS DOUBLE) AS label")
+    frame = VectorAssembler(inputCols=["x"], outputCol="features").transform(rows)
+    trainer = spark._jvm.ml.dmlc.xgboost4j.scala.spark.XGBoostClassifier()
+    model = trainer.setLabelCol("label").setFeaturesCol("features").setNumRound(5).setNumWorkers(1).fit(frame._jdf)
+    expect("wrong predictions", model.transform(frame._jdf).where("prediction != label").count(), 0)
+    return "trains and predicts"
 
 
 CHECKS: dict[str, Callable[[Any, str], str]] = {
@@ -130,8 +167,8 @@ CHECKS: dict[str, Callable[[Any, str], str]] = {
     "delta": delta,
     "hudi": hudi,
     "kafka": kafka,
-    "postgres": loads("org.postgresql.Driver"),
-    "xgboost": loads("ml.dmlc.xgboost4j.scala.spark.XGBoostClassifier", "ml.dmlc.xgboost4j.java.Booster"),
+    "postgres": postgres,
+    "xgboost": xgboost,
     "gcs": file_system("gs"),
     "azure": file_system("abfss"),
     "aws-glue": loads("software.amazon.awssdk.services.glue.GlueClient", "org.apache.iceberg.aws.glue.GlueCatalog"),

@@ -137,6 +137,12 @@ def _either(minors: Iterable[str]) -> str:
     return f"Spark {', '.join(first)} and {last}" if first else f"Spark {last}"
 
 
+def read_sums(text: str) -> list[Jar]:
+    """Return the jars that a file of checksums lists, a line each: SHA-256, size in bytes, coordinate."""
+    lines = (line.split() for line in text.splitlines())
+    return [Jar(parse(coordinate), sha256, int(size)) for sha256, size, coordinate in lines]
+
+
 def read_table(text: str, sums: str) -> JarTable:
     """Return the table that two files describe. Raises ValueError, KeyError for one that is not well-formed."""
     document = tomllib.loads(text)
@@ -149,14 +155,12 @@ def read_table(text: str, sums: str) -> JarTable:
             for minor, row in about["spark"].items()
         }
         sets[name] = JarSet(name, about["about"], about.get("uses_aws", False), rows)
-    lines = (line.split() for line in sums.splitlines())
-    jars = [Jar(parse(coordinate), sha256, int(size)) for sha256, size, coordinate in lines]
     sparks = {minor: each["version"] for minor, each in document["spark"].items()}
     catalogs = {
         name: Catalog(each["conf"], tuple(each["sets"]), each.get("needs_no_place", False))
         for name, each in document["catalogs"].items()
     }
-    return JarTable(sparks, sets, catalogs, {jar.coordinate: jar for jar in jars})
+    return JarTable(sparks, sets, catalogs, {jar.coordinate: jar for jar in read_sums(sums)})
 
 
 @cache

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 from chalicelib.config import Settings
 from sparkanywhere.jars.jar_cache import ensure_jars
-from sparkanywhere.jars.repository import MIRROR, SPARKS_OWN, find_repository
+from sparkanywhere.jars.repository import find_repository
 from sparkanywhere.jars.table import jar_table
 from sparkanywhere.jobs.jar_sets import wanted_sets
 from sparkanywhere.jobs.spec import JobSpec
@@ -37,23 +37,6 @@ def fetch_jars(
     newest = ", the newest that has builds of them" if spec.spark == jar_table().newest_spark(names) else ""
     say(f"Spark {spec.spark} with {', '.join(names)}{newest}")
     return ensure_jars(jars, cache=cache, repository=find_repository(environ, home=Path.home()), progress=progress)
-
-
-def with_packages(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> JobSpec:
-    """Return the job with where its driver resolves --packages: from the caller's mirror, if that asks for no login.
-
-    Processes of this machine (`is_local`) share what they have resolved. Other pods get a mirror that a variable names
-    and that is not this machine: nobody knows whether they reach that of Maven's settings.
-    """
-    if not spec.packages:
-        return spec
-    repository, env, conf = find_repository(environ, home=Path.home()), dict(spec.env), dict(spec.conf)
-    is_reached = is_local or (repository.chosen_by in (MIRROR, SPARKS_OWN) and not repository.is_of_this_machine)
-    if repository.url and not repository.authorization and is_reached:
-        env.setdefault(SPARKS_OWN, repository.url)
-    if is_local:
-        conf.setdefault("spark.jars.ivy", str(Settings.from_env(environ).cache_dir(environ) / "ivy"))
-    return replace(spec, env=env, conf=conf)
 
 
 def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> JobSpec:

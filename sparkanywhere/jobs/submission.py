@@ -16,9 +16,10 @@ from sparkanywhere.jobs.aws_credentials import with_credentials
 from sparkanywhere.jobs.capacity import check_capacity
 from sparkanywhere.jobs.ending import user_name
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
-from sparkanywhere.jobs.jar_files import with_jars, with_packages
+from sparkanywhere.jobs.jar_files import with_jars
 from sparkanywhere.jobs.job_files import sort_files
 from sparkanywhere.jobs.objects import Objects, build, main_place, owned_by, resource_name
+from sparkanywhere.jobs.packages import with_packages
 from sparkanywhere.jobs.requirements import with_requirements
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, bring, nothing
@@ -102,7 +103,8 @@ def _placed(client: KubeClient, spec: JobSpec, folder: str, say: Say) -> tuple[J
     is_local = found is not None and not found.shared.is_mounted
     if is_local:
         spec = with_users_python(spec, os.environ, say=say)
-    spec = with_packages(with_jars(spec, os.environ, is_local=is_local), os.environ, is_local=is_local)
+    spec = with_jars(spec, os.environ, is_local=is_local)
+    spec = with_packages(spec, os.environ, is_local=is_local, say=say)
     spec = with_requirements(client, spec, os.environ, is_local=is_local, say=say)
     here = working_folder.fitting(found, spec, say=say) if folder else None
     return (here.placed(spec) if here else spec), here

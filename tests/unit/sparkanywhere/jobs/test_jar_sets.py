@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from sparkanywhere.__main__ import main
 from sparkanywhere.jars.jar_cache import cached
 from sparkanywhere.jars.table import EXTENSIONS, jar_table
-from sparkanywhere.jobs.jar_files import EXECUTORS_CLASS_PATH, with_jars, with_packages
+from sparkanywhere.jobs.jar_files import EXECUTORS_CLASS_PATH, with_jars
 from sparkanywhere.jobs.jar_sets import wanted_sets
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.spark_properties import properties
@@ -150,69 +150,3 @@ def test_run_says_what_it_cannot_fetch_before_anything_starts(tmp_path: Path) ->
     assert first == "Spark 4.1.4 with postgres, iceberg, the newest that has builds of them"
     assert last.startswith("Error: org.apache.iceberg:iceberg-spark-runtime-4.1_2.13:")
     assert "(SPARKANYWHERE_MAVEN_MIRROR)" in last
-
-
-def test_processes_share_what_packages_they_have_resolved(environ: Mapping[str, str]) -> None:
-    spec = with_packages(job(packages=("a:b:1",)), environ, is_local=True)
-
-    assert settings(spec)["spark.jars.ivy"] == f"{environ['SPARKANYWHERE_CACHE']}/ivy"
-
-
-def test_other_drivers_resolve_packages_in_a_folder_that_any_image_has(environ: Mapping[str, str]) -> None:
-    spec = with_packages(job(packages=("a:b:1",)), environ, is_local=False)
-
-    assert settings(spec)["spark.jars.ivy"] == "/tmp/.ivy2"
-
-
-SETTINGS = "<settings><mirrors><mirror><mirrorOf>central</mirrorOf><url>{}</url></mirror></mirrors></settings>"
-
-
-@pytest.mark.parametrize(
-    ("variable", "url", "reaches_others"),
-    [
-        ("SPARKANYWHERE_MAVEN_MIRROR", "https://maven.example/m2", True),
-        ("DEFAULT_ARTIFACT_REPOSITORY", "https://maven.example/m2", True),
-        ("SPARKANYWHERE_MAVEN_MIRROR", "http://127.0.0.1:1", False),
-        ("SPARKANYWHERE_MAVEN_MIRROR", "http://[::1]:8081/m2", False),
-        ("DEFAULT_ARTIFACT_REPOSITORY", "https://localhost/m2", False),
-        ("SPARKANYWHERE_MAVEN_MIRROR", "file:///m2", False),
-        ("", "file:///m2", False),
-        ("", "https://only.in.the.vpn.example/m2", False),
-    ],
-)
-def test_packages_come_from_the_callers_mirror_where_pods_reach_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, url: str, *, reaches_others: bool
-) -> None:
-    (tmp_path / ".m2").mkdir()
-    (tmp_path / ".m2" / "settings.xml").write_text(SETTINGS.format(url))
-    monkeypatch.setenv("HOME", str(tmp_path))
-    asked, said = (
-        job(packages=("a:b:1",)),
-        {"SPARKANYWHERE_CACHE": str(tmp_path), **({variable: url} if variable else {})},
-    )
-
-    here, elsewhere = (with_packages(asked, said, is_local=is_local).env for is_local in (True, False))
-
-    assert here == {"DEFAULT_ARTIFACT_REPOSITORY": url}
-    assert elsewhere == (here if reaches_others else {})
-
-
-def test_a_login_of_the_mirror_goes_into_no_environment(environ: Mapping[str, str]) -> None:
-    with_login = {**environ, "SPARKANYWHERE_MAVEN_MIRROR": "https://me:secret@maven.example"}
-
-    assert with_packages(job(packages=("a:b:1",)), with_login, is_local=True).env == {}
-
-
-def test_what_a_job_says_of_packages_stays(environ: Mapping[str, str]) -> None:
-    own = {"DEFAULT_ARTIFACT_REPOSITORY": "https://mine"}
-    asked = job(packages=("a:b:1",), env=own, conf={"spark.jars.ivy": "/mine"})
-
-    spec = with_packages(asked, environ, is_local=True)
-
-    assert (spec.env, settings(spec)["spark.jars.ivy"]) == (own, "/mine")
-
-
-def test_a_job_without_packages_is_left_as_it_is(environ: Mapping[str, str]) -> None:
-    asked = job()
-
-    assert with_packages(asked, environ, is_local=True) is asked
