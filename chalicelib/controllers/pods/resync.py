@@ -81,25 +81,28 @@ class Resync:
         if some tasks could not be asked for.
         """
         each_alone = OneByOne()
-        pods = [(each.key, each.object()) for each in self._index.look().unfinished]
-        pods.sort(key=lambda each: str(each[1]["metadata"].get("creationTimestamp")))
-        waiting: list[tuple[str, JSON]] = []
-        living = []
-        for key, pod in pods:
+        waiting: list[tuple[str, IndexedPod]] = []  # with when they were created
+        living: list[IndexedPod] = []
+        handles: set[str] = set()
+        for each in self._index.look().unfinished:
+            pod = (
+                each.object()
+            )  # which takes seven times its text: those of 10,000 together would be too large for Lambda
             if each_alone(partial(self._sync_pod, pod), default=bool(handle_of(pod))):
-                living.append((key, pod))
+                living.append(each)
+                handles.add(handle_of(pod))
+                self._follow(pod)  # also one that another process has started or changed
             elif self._is_waiting(pod):
-                waiting.append((key, pod))
-        self._launch(waiting)
-        for _, pod in living:  # also those that another process has started or changed
-            self._follow(pod)
+                waiting.append((str(pod["metadata"].get("creationTimestamp")), each))
+        waiting.sort(key=lambda each: each[0])
+        self._launch([each for _, each in waiting])
         yield
-        self._missed &= {handle_of(pod) for _, pod in living}
-        living.sort(key=lambda each: (each[0] <= self._compared, each[0]))
+        self._missed &= handles
+        living.sort(key=lambda each: (each.key <= self._compared, each.key))
         for start in range(0, len(living), STEP):
             some = living[start : start + STEP]
-            self._compare([pod for _, pod in some], each_alone)
-            self._compared = some[-1][0]
+            self._compare([each.object() for each in some], each_alone)
+            self._compared = some[-1].key
             yield
         self._compared = ""
         each_alone.end()
@@ -136,16 +139,16 @@ class Resync:
         is_free = metadata["uid"] not in self._syncing and self._pods.backoff.is_due(metadata["uid"], now)
         return is_free and self._has_passed(find_time(metadata.get("creationTimestamp")), self._times.settle)
 
-    def _launch(self, waiting: Sequence[tuple[str, JSON]]) -> None:
+    def _launch(self, waiting: Sequence[IndexedPod]) -> None:
         """Launch pods: beside this thread, or many by functions of their own, those that have waited longest."""
         handed, most = 0, min(len(waiting), MOST)
         if self._launch_elsewhere is not None and len(waiting) > FEW:
-            while handed < most and self._launch_elsewhere([key for key, _ in waiting[handed:most][:BATCH]]):
+            while handed < most and self._launch_elsewhere([each.key for each in waiting[handed:most][:BATCH]]):
                 handed = min(handed + BATCH, most)
-        for _, pod in waiting[:handed]:
-            self._pods.backoff.postpone(pod["metadata"]["uid"], self._clock())
-        for _, pod in waiting[handed:] if handed < most else ():
-            self._sync(pod)
+        for each in waiting[:handed]:
+            self._pods.backoff.postpone(each.uid, self._clock())
+        for each in waiting[handed:] if handed < most else ():
+            self._sync(each.object())
 
     def _sync(self, pod: JSON) -> None:
         """Sync a pod beside this thread, unless that is still being done or too soon after a failure."""
