@@ -27,7 +27,7 @@ from chalicelib.resources.pods.marks import (
 )
 
 ROLE_LABEL, PARKED_ROLE, EXECUTOR_ROLE = "spark-role", "parked", "executor"
-EXECUTOR_ID = "spark-exec-id"
+EXECUTOR_ID, SELECTOR = "spark-exec-id", "spark-app-selector"
 BOUND_TASKS = "sparkanywhere-bound-tasks"  # the resource of records: a task's uid, and the pod that it was bound to
 
 
@@ -131,6 +131,15 @@ def warm_pod(driver: JSON, *, span: str) -> JSON:
         },
         "spec": {**with_optional_volumes(kept), "containers": containers},
     }
+
+
+def left_by(driver: JSON) -> list[str]:
+    """Return the names of what waits with a warm driver, if that is deleted before anybody has claimed it."""
+    marks = annotations_of(driver)
+    if not is_warm(driver) or marks[WAITS_FOR] or is_terminal(driver):
+        return []
+    most = parse_int64(str(marks.get(PARKED, ""))) or 0
+    return [parked_name(driver["metadata"]["name"], number) for number in range(1, most + 1)]
 
 
 def may_take_warm(pod: JSON, driver: JSON, *, user: str) -> bool:

@@ -185,6 +185,19 @@ def test_they_end_when_their_time_is_over(w: World) -> None:
     assert (names(w), living(w)) == ([], [])
 
 
+@pytest.mark.parametrize("grace", [None, 0])
+def test_executors_go_with_a_warm_driver_that_somebody_deletes(w: World, grace: int | None) -> None:
+    warm_up(w)
+    create_driver(w, "warm-2", warm="30m")
+
+    w.delete("pods", "warm-1", grace_seconds=grace)
+    w.observe_all()
+
+    assert names(w) == ["warm-2", "warm-2-parked-1", "warm-2-parked-2"]
+    w.run_chores()
+    assert len(living(w)) == 3
+
+
 def test_what_ends_with_a_job_is_its_own(w: World) -> None:
     warm_up(w)
     create_driver(w, properties=PROPERTIES.replace("=2", "=1"))
