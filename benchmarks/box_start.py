@@ -85,22 +85,26 @@ def measure(
         began = time.time()
         submit(KubeClient(Access(box.url, token=TOKEN)), spec, suffix=new_suffix())
         until(lambda: len(_registrations(box)) >= EXECUTORS, "executors to register", seconds=RUN_SECONDS)
-        every = [each.document for each in box.tasks("-driver")]
-        driver = next(each for each in every if PARKED not in str(each["tags"]))
-        executors = [each for each in every if PARKED in str(each["tags"])]
-        executors += [each.document for each in box.tasks("-exec-")]
-        return BoxStart(
-            driver["createdAt"] - began,
-            driver["startedAt"] - began,
-            sorted(each["createdAt"] for each in executors)[EXECUTORS - 1] - began,
-            sorted(each["startedAt"] for each in executors if "startedAt" in each)[EXECUTORS - 1] - began,
-            sorted(_registrations(box))[EXECUTORS - 1] - began,
-            max(_posts(folder / "lambda.log")) - began,
-        )
+        return _times(box, began, posted=max(_posts(folder / "lambda.log")))
     finally:
         box.client.call("DELETE", PODS)
         box.wait_until_quiet()
         box.close()
+
+
+def _times(box: AwsBox, began: float, *, posted: float) -> BoxStart:
+    every = [each.document for each in box.tasks("-driver")]
+    driver = next(each for each in every if PARKED not in str(each["tags"]))
+    executors = [each for each in every if PARKED in str(each["tags"])]
+    executors += [each.document for each in box.tasks("-exec-")]
+    return BoxStart(
+        driver["createdAt"] - began,
+        driver["startedAt"] - began,
+        sorted(each["createdAt"] for each in executors)[EXECUTORS - 1] - began,
+        sorted(each["startedAt"] for each in executors if "startedAt" in each)[EXECUTORS - 1] - began,
+        sorted(_registrations(box))[EXECUTORS - 1] - began,
+        posted - began,
+    )
 
 
 def _waiting(box: AwsBox) -> int:
