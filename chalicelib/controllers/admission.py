@@ -26,6 +26,7 @@ from chalicelib.controllers.policy.pod_security import hold_to_level
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.policy.service_accounts import set_service_account
 from chalicelib.controllers.translation import spark_admission
+from chalicelib.controllers.translation.our_marks import mark_warnings
 from chalicelib.controllers.translation.service_warnings import service_warnings
 from chalicelib.controllers.translation.spark_admission import Injection
 from chalicelib.controllers.translation.task import Node, draft
@@ -76,6 +77,9 @@ class Admission:
 
         Raises 403 where a budget is spent, or a level of Pod Security broken.
         """
+        return [*mark_warnings(resource, obj), *self._admit(resource, obj, now)]
+
+    def _admit(self, resource: str, obj: JSON, now: Reader) -> list[str]:
         if resource == "persistentvolumeclaims" and CLASS_ANNOTATION not in annotations_of(obj):
             set_default_class(obj, "storageClassName", STORAGE, DEFAULT_ANNOTATIONS, now)
         if resource == "ingresses" and INGRESS_ANNOTATION not in annotations_of(obj):

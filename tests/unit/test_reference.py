@@ -7,26 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.controllers.cluster.quotas import QUOTAS
-from chalicelib.controllers.cluster.shared_folders import SHARED_FOLDERS
-from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, CAPACITY_TYPE, FALLBACK, SPOT_DRIVER, ZONES
-from chalicelib.controllers.translation.spark_admission import INJECT, INJECTED
+from chalicelib.controllers.podmodel.placement import CAPACITY_PROVIDER, CAPACITY_TYPE
+from chalicelib.controllers.translation.our_marks import OF_NODES, OF_PODS
 from chalicelib.endpoints.http.requests import ROUTES
 from chalicelib.resources.catalogue import ALL
+from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from chalicelib.resources.configuration.secrets import DELETE_AT_END
-from chalicelib.resources.pods.marks import (
-    ENDED_BY,
-    HOME_ZONE,
-    KEEP_WARM,
-    MAX_USD,
-    PARK,
-    PARKED_POD,
-    TTL_ANNOTATION,
-    WARM,
-    WRITTEN_BY_US,
-)
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.job_files import STAGED_ANNOTATION
+from sparkanywhere.jobs.services import SERVICE
 from sparkanywhere.local.gateway import HISTORY_PAGE, POD_PAGE
 from tests.e2e.scenarios import table
 
@@ -66,12 +55,10 @@ def test_every_kind_is_listed_with_its_api_and_no_other(reference: str) -> None:
 
 
 def test_every_annotation_is_listed_and_no_other(reference: str) -> None:
-    ours = {INJECT, INJECTED, TTL_ANNOTATION, MAX_USD, ENDED_BY, CAPACITY_TYPE, SPOT_DRIVER, *WRITTEN_BY_US}
-    ours |= {FALLBACK, CAPACITY_PROVIDER}
-    ours |= {STAGED_ANNOTATION, APPLICATION_LABEL, QUOTAS, SHARED_FOLDERS, ZONES, HOME_ZONE, PARK, PARKED_POD}
-    ours |= {WARM, KEEP_WARM, DELETE_AT_END}
+    ours = OF_PODS | OF_NODES | {DELETE_AT_END, CAPACITY_TYPE, CAPACITY_PROVIDER}
+    assert {STAGED_ANNOTATION, APPLICATION_LABEL, SERVICE} <= OF_PODS
 
-    assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours
+    assert set(re.findall(r"`(sparkanywhere\.io/[a-z-]+)`", reference)) == ours - {SERVICE, PROVIDER_LABEL}
 
 
 def test_the_scenarios_listed_are_those_of_the_tests() -> None:
