@@ -28,9 +28,21 @@ from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.local.local_server import LocalServer
 from sparkanywhere.local.stop_signals import uninterrupted
-from sparkanywhere.spark.spark_submit import Submission, command, environment, find_program, in_containers
+from sparkanywhere.spark.java_wrapper import QUICK
+from sparkanywhere.spark.spark_submit import (
+    SPARK_PI,
+    Program,
+    Submission,
+    command,
+    environment,
+    find_program,
+    in_containers,
+)
 
 JVM_BYTES = 400 * 1024 * 1024  # resident memory of a small driver or executor (measured: 240 to 400 MiB)
+
+
+MOST_SHORT = 5_000  # partitions of SparkPi: up to there Java's slow compiler earns nothing, by docs/benchmarks.md
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +76,7 @@ def run_pi(options: PiOptions, server: LocalServer) -> int:
     program = find_program(
         options.example, shlex.split(options.args), spark_home=spark_home, main_class=options.main_class
     )
+    conf = {**short_job(program), **conf}
     wanted: JobSpec | Submission
     if options.spark_submit:
         program, mounted = in_containers(program) if in_images else (program, {})
@@ -123,6 +136,13 @@ def _run_on(
             if run is not None:
                 run.clear_away()
             screen.stop()
+
+
+def short_job(program: Program) -> dict[str, str]:
+    """Return the settings by which the JVMs of a SparkPi that is known to be short do without Java's slow compiler."""
+    if program.main_class != SPARK_PI or not all(each.isdecimal() and int(each) <= MOST_SHORT for each in program.args):
+        return {}
+    return {f"spark.{role}.defaultJavaOptions": QUICK for role in ("driver", "executor")}
 
 
 def check_memory(instances: int, available_bytes: int) -> None:
