@@ -32,6 +32,7 @@ from chalicelib.controllers.pods.launches import LaunchRequests
 from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.records import PodRecords
 from chalicelib.controllers.pods.resync import BATCH, Resync
+from chalicelib.controllers.pods.start_finder import StartFinder
 from chalicelib.controllers.policy.quotas import Quotas
 from chalicelib.controllers.runtime.background import Later
 from chalicelib.controllers.runtime.recorder import Recorder
@@ -77,6 +78,7 @@ class Controllers:
     launches: LaunchRequests | None  # None: a pod is launched by the process that has stored it
     prober: Prober | None  # None: no probe can be run
     causes: CauseFinder
+    starts: StartFinder
     interruptions: Interruptions
     resync: Resync
     recorder: Recorder
@@ -116,6 +118,7 @@ class Reactions:
         on("pods", ["MODIFIED"], self._sync_pod, lambda _, pod: later(partial(to.pods.regate, pod)))
         on("pods", GONE, lambda *_: later(self._sync_placeable))
         on("pods", ["STATUS"], self._place_waiting, lambda _, pod: to.causes.pod_changed(pod))
+        on("pods", ["STATUS"], lambda _, pod: to.starts.pod_changed(pod))
         on("nodes", STORED, self._sync_unplaced)
         on("pods", ["STATUS"], self._recount_ended, lambda _, pod: to.interruptions.pod_changed(pod))
         on("pods", ("MODIFIED", "STATUS"), self._end_secrets)

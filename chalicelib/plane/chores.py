@@ -26,6 +26,7 @@ def chores(base: Foundation, index: PodIndex, to: Controllers) -> Iterator[Chore
     yield Chore("orphans", SWEEP_SECONDS, to.resync.stop_orphans, urgent=True)  # they cost money, and nobody sees them
     if to.parking:
         yield Chore("parked", often, partial(to.parking.sweep, index), urgent=True)
+    yield Chore("starts", often, to.starts.sweep)
     yield Chore("budgets", often, to.budget_enforcer.sweep, urgent=True)
     yield Chore("services", often, to.services.keep, urgent=True)
     if base.host.outlives_requests:  # else resync does the same, and is as frequent

@@ -23,6 +23,7 @@ from chalicelib.controllers.pods.parking import ParkedTasks
 from chalicelib.controllers.pods.reservations import ParkingTerms
 from chalicelib.controllers.pods.resync import Resync
 from chalicelib.controllers.pods.scheduler import Scheduler
+from chalicelib.controllers.pods.start_finder import StartFinder
 from chalicelib.controllers.pods.store import PodObservers, ignore
 from chalicelib.controllers.reactions import Controllers, Reactions
 from chalicelib.controllers.runtime.background import Background
@@ -69,6 +70,15 @@ def build_controllers(base: Foundation, stored: Stored) -> Controllers:
         launches=launches,
         prober=prober,
         causes=_cause_finder(base, stored, pods),
+        starts=StartFinder(
+            storage=storage,
+            index=stored.index,
+            pods=pods,
+            node=stored.node,
+            clock=clock,
+            later=base.later,
+            advice=base.settings.declaration.start_advice,
+        ),
         interruptions=Interruptions(delete),
         resync=_resync(base, stored, pods, prober, launches),
         recorder=recorder,

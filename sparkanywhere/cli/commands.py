@@ -57,8 +57,11 @@ def describe(client: KubeClient, target: Target, *, application: str, output: st
         echo(f"Start:        {start_words(record['start_seconds'], record['start_advice'])}")
     where = f"on {reference_prices().seller}"
     echo(f"Used:         {used.vcpu_seconds:.0f} vCPU-s, {used.gib_seconds:.0f} GiB-s, ${used.usd:.4f} {where}")
-    rows = [[pod["pod"], pod["state"] or "", pod["ip"] or "-", pod["cause"] or ""] for pod in pods]
-    print_table(("POD", "STATE", "IP", "CAUSE"), rows)
+    rows = [
+        [pod["pod"], pod["state"] or "", pod["ip"] or "-", start_words(pod["start_seconds"], None), pod["cause"] or ""]
+        for pod in pods
+    ]
+    print_table(("POD", "STATE", "IP", "START", "CAUSE"), rows)
     for event in happened:
         echo(one_line(f"{event['at']}  {event['pod']}  {event['reason']}: {event['message']}"))
 

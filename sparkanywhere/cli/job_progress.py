@@ -16,15 +16,13 @@ from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.start_phases import SHORTEST_SECONDS
+from chalicelib.controllers.podmodel.start_phases import SparkStart
 from chalicelib.providers import registry
 from sparkanywhere.jobs.spark_rest import SparkProgress
 from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
 TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
-MADE = re.compile(r" INFO SparkContext: Running Spark version ")
-REGISTERED = re.compile(r" Registered executor \S+\(spark-client://Executor\)")
 
 
 @dataclass(slots=True)
@@ -63,8 +61,7 @@ class JobProgress:
     stopped_with: int | None = None  # the exit code, where we ended the job
     advice: Mapping[str, str] = field(default_factory=dict)  # on phases of the start that are the job's own
     driver_pod: JSON = field(default_factory=dict)  # as last seen
-    made_at: float | None = None  # its Spark, by the log
-    registrations: list[float] = field(default_factory=list)  # of executors, by the log
+    logged_start: SparkStart = field(default_factory=SparkStart)
     is_spark_silent: bool = False  # its Spark cannot be asked: what only that tells stays unknown
 
     def end(self, phase: str, now: float) -> None:
@@ -113,10 +110,7 @@ class JobProgress:
 
     def observe_line(self, line: str, now: float) -> None:
         """Take in a line of the driver's log."""
-        if MADE.search(line):
-            self.made_at, self.registrations = now, []  # another attempt begins anew
-        if REGISTERED.search(line):
-            self.registrations.append(now)
+        if self.logged_start.observe(line, now):
             self._judge_executors(now)
         if found := TASKS.search(line):
             self.logged = (int(found[1]), int(found[2]), int(found[3]))
@@ -137,22 +131,17 @@ class JobProgress:
     def _is_logged_live(self) -> bool:
         """Return whether the log has INFO lines, and they come as they are written."""
         provider = registry.of_node(str(spec_of(self.driver_pod).get("nodeName", "")))
-        return self.made_at is not None and provider is not None and not provider.log_delay_seconds
+        return self.logged_start.made_at is not None and provider is not None and not provider.log_delay_seconds
 
     def _logged_start(self) -> dict[str, float]:
         """Return what the log tells of the start, where its lines come as they are written."""
         ran_at = self.driver.ran_at if self.driver else None
-        if self.made_at is None or ran_at is None or not self._is_logged_live:
-            return {}
-        seconds = {"JVM": self.made_at - ran_at}
-        if len(self.registrations) >= self.instances:
-            seconds["register"] = self.registrations[self.instances - 1] - self.made_at
-        return {name: round(each, 3) for name, each in seconds.items() if each >= SHORTEST_SECONDS}
+        return {} if ran_at is None or not self._is_logged_live else self.logged_start.seconds(ran_at, self.instances)
 
     @property
     def start_advice(self) -> str:
         """Return what would make a slow start faster, else ""."""
-        return start_advice(self.driver_pod, self.start, self.advice)
+        return start_advice(self.driver_pod, self.start, self.advice, self.logged_start)
 
     @property
     def is_start_told(self) -> bool:
@@ -171,7 +160,7 @@ class JobProgress:
         if self.spark and not self.is_over:
             return self.spark.executors
         if self._is_logged_live and not self.is_over:
-            return len(self.registrations)
+            return len(self.logged_start.registered_at)
         return sum(each.ran_at is not None and (each.ended_at is None or self.is_over) for each in self.executor_pods)
 
     @property

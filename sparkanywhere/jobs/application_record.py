@@ -13,9 +13,9 @@ from chalicelib.apimachinery.accessors import labels_of, status_of
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
+from chalicelib.controllers.podmodel.start_phases import executor_start, told_advice, told_start
 from chalicelib.controllers.podmodel.usage import running_seconds
 from sparkanywhere.jobs.applications import ROLE, Application
-from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 Record = dict[str, Any]  # Any: texts, numbers, null, and in `pods` and `events` more records
 
@@ -24,7 +24,6 @@ def application_record(application: Application, now: datetime) -> Record:
     """Return the fields that every command has of an application."""
     used, driver = application.usage(now), application.driver or {"metadata": {}}
     ended = application.ended_at
-    start = start_seconds(driver, None, executors=0)
     return {
         "id": application.id,
         "name": application.name,
@@ -37,8 +36,8 @@ def application_record(application: Application, now: datetime) -> Record:
         "started": status_of(driver).get("startTime"),
         "ended": None if ended is None else format_time(ended),
         "seconds": _rounded(application.seconds(now)),
-        "start_seconds": start,
-        "start_advice": start_advice(driver, start) or None,
+        "start_seconds": told_start(driver)[0],
+        "start_advice": told_advice(driver) or None,
         "executors": application.shown_executors,
         **usage_record(used.vcpu_seconds, used.gib_seconds, used.usd),
     }
@@ -57,6 +56,7 @@ def pod_record(application: Application, pod: JSON, now: datetime) -> Record:
     """Return the fields of one pod of an application."""
     status, labels = status_of(pod), labels_of(pod)
     ended, number = _terminated(status), labels.get("spark-exec-id")
+    driver = application.driver or {"metadata": {}}
     return {
         "pod": pod["metadata"].get("name"),
         "role": labels.get(ROLE),
@@ -67,6 +67,7 @@ def pod_record(application: Application, pod: JSON, now: datetime) -> Record:
         "reason": ended.get("reason") or status.get("reason"),
         "cause": cause_of(pod) or why_pending(pod) or None,
         "started": status.get("startTime"),
+        "start_seconds": told_start(pod)[0] if number is None else executor_start(pod, driver),
         "ended": ended.get("finishedAt"),
         "seconds": _rounded(running_seconds(pod, application.last_seen(pod, now))) if pod.get("spec") else None,
     }

@@ -2,8 +2,8 @@
 
     submit | placement | pull | start | JVM | register
 
-The middle ones are those of the driver's pod, as the control plane tells them; `JVM` ends when the program makes its
-Spark, `register` when all executors that it waits for are there: their own pods and JVMs are within it.
+All but the first are those of the driver's pod, as the control plane tells them (podmodel/start_phases.py). It reads
+a driver's log at each resync, so that who follows a job may know of the last two before, from Spark.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.start_phases import SHORTEST_SECONDS, faster, told_start
+from chalicelib.controllers.podmodel.start_phases import SHORTEST_SECONDS, SparkStart, advice_on, faster, told_start
 from chalicelib.providers import registry
 
 if TYPE_CHECKING:  # `ps` asks no Spark
@@ -34,10 +34,13 @@ def start_seconds(
     return {name: each for name, each in seconds.items() if each >= SHORTEST_SECONDS}
 
 
-def start_advice(driver: JSON, seconds: Mapping[str, float], more: Mapping[str, str] | None = None) -> str:
-    """Return what would make a slow start faster, "" of a quick one; `more` is advice that its submitter knows."""
+def start_advice(driver: JSON, seconds: Mapping[str, float], more: Mapping[str, str], logged: SparkStart) -> str:
+    """Return what would make a slow start faster, "" of a quick one.
+
+    `more` is advice that its submitter knows, `logged` what the driver's log has told so far.
+    """
     provider = registry.of_node(str(spec_of(driver).get("nodeName", "")))
-    return faster(seconds, {**(provider.start_advice if provider else {}), **(more or {})})
+    return faster(seconds, {**advice_on(driver, provider.start_advice if provider else {}, logged), **more})
 
 
 def start_words(seconds: Mapping[str, float], advice: str | None) -> str:

@@ -173,18 +173,26 @@ def test_why_a_job_ended_is_told(server: LocalServer, browser: Browser) -> None:
     assert has_focus(browser, lambda element: element.tag_name == "pre")
 
 
-def test_how_the_drivers_start_went_is_told(server: LocalServer, browser: Browser) -> None:
-    slow = spark_pod("slow", "driver", "exit 0")
+def test_how_the_start_of_driver_and_executors_went_is_told(server: LocalServer, browser: Browser) -> None:
+    made = "echo INFO SparkContext: Running Spark version 4.3.0"
+    came = "echo 'INFO Backend: Registered executor Ref(spark-client://Executor) (:7) with ID 1, R'"
+    slow = spark_pod("slow", "driver", f"sleep 1; {made}; sleep 1; {came}; exit 0")
+    slow["spec"]["containers"][0]["args"] = ["driver", "--conf", "spark.executor.instances=1"]
     slow["spec"]["initContainers"] = [{"name": "waits", "image": "sh", "command": ["sleep", "1"]}]
+    executor = spark_pod("slow", "executor", "sleep 60")
+    executor["metadata"]["labels"]["spark-exec-id"] = "1"
+    put(server.url, executor)
     put(server.url, slow)
 
     browser.open(f"{server.url}/#/default/slow")
 
-    browser.wait_for("#detail dl", "Driver's start")
+    browser.wait_for("#detail dl", "register")
     (told,) = [
         text for text in browser.each("#detail dl div", lambda each: each.text) if text.startswith("Driver's start")
     ]
-    assert re.search(r"start [1-9]\d*\.\d s", told)
+    assert re.search(r"start [1-9]\d*\.\d s, JVM [1-9]\d*\.\d s, register [1-9]\d*\.\d s", told)
+    browser.wait_for("#detail .timeline", "JVM")
+    assert re.search(r"JVM [1-9]\d*\.\d s", browser.text("#detail .timeline li:last-child"))
 
 
 def test_why_a_job_failed_stands_in_the_list(server: LocalServer, browser: Browser) -> None:

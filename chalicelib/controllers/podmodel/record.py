@@ -107,8 +107,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
     provider = registry.of_node(node_name) if is_driver(pod) else None  # a thousand executors need no advice
-    is_own = BOUND_TASK not in annotations  # else the task began before the pod did
-    start = annotations.get(START) or (start_text(state, provider.start_advice if provider else {}) if is_own else "")
+    advice = provider.start_advice if provider else {}
+    start = annotations.get(START) or start_text(state, advice, is_bound=BOUND_TASK in annotations)
     given = {ZONE: state.zone, CAPACITY: state.capacity, DEFINITION: state.definition, START: start}
     annotations |= {name: text for name, text in given.items() if text}
     annotations[RATE] = rate_text({**pod, "metadata": {**pod["metadata"], "annotations": annotations}})

@@ -18,7 +18,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, owners_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, owners_of, status_of
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
@@ -221,7 +221,7 @@ class ParkedTasks:
             self._give_back([pod])
         elif PARKED in annotations_of(pod) and (is_terminal(pod) or is_deleting(pod)):
             self._give_back(self._parked_of(pod["metadata"]["uid"], pod["metadata"]["namespace"]))
-            self._give_back_left(pod)
+            self._give_back(self._warm.left_by(pod))
         if is_terminal(pod):
             self.reservations.keep_warm(pod)
             self._warm.release(pod)
@@ -231,7 +231,7 @@ class ParkedTasks:
         if uid := annotations_of(pod).get(BOUND_TASK):
             self._drop(bound_key(uid), pod["metadata"]["uid"])
         self._warm.release(pod)
-        self._give_back_left(pod)
+        self._give_back(self._warm.left_by(pod))
 
     def sweep(self, index: PodIndex) -> None:
         """Do the same for whatever was lost on the way, and drop records whose pod is gone. Raises StorageError."""
@@ -276,20 +276,8 @@ class ParkedTasks:
         return [each for owner in owners_of(waiting) for each in self._parked_of(owner["uid"], namespace)]
 
     def _parked_of(self, uid: str, namespace: str) -> list[JSON]:
-        return [
-            each
-            for each in members_of(self._storage, uid, namespace)
-            if parked.is_parked(each) and not parked.is_warm(each)
-        ]
-
-    def _give_back_left(self, driver: JSON) -> None:
-        """Delete what has come with a warm driver that somebody has deleted; another one may have its name by now."""
-        for name in parked.left_by(driver):
-            with suppress(KeyNotFound):
-                each = self._storage.get(object_key("pods", driver["metadata"]["namespace"], name)).object()
-                is_same = labels_of(each).get(parked.SELECTOR) == labels_of(driver).get(parked.SELECTOR)
-                if is_same and parked.is_warm(each) and not annotations_of(each)[WAITS_FOR]:
-                    self._give_back([each])
+        found = members_of(self._storage, uid, namespace)
+        return [each for each in found if parked.is_parked(each) and not parked.is_warm(each)]
 
     def _give_back(self, pods: Sequence[JSON]) -> None:
         """Delete parked pods; what fails is left to the next sweep."""

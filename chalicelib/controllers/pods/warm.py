@@ -159,6 +159,16 @@ class WarmTasks:
         pod["metadata"]["annotations"][PARKED_POD] = waiting["metadata"]["name"]
         return True
 
+    def left_by(self, driver: JSON) -> list[JSON]:
+        """Return what has come with a warm driver that somebody has deleted; another one may have its name by now."""
+        found = []
+        for name in parked.left_by(driver):
+            with suppress(KeyNotFound):
+                found.append(self._storage.get(object_key("pods", driver["metadata"]["namespace"], name)).object())
+        wanted = labels_of(driver).get(parked.SELECTOR)
+        same = (each for each in found if labels_of(each).get(parked.SELECTOR) == wanted and parked.is_warm(each))
+        return [each for each in same if not annotations_of(each)[WAITS_FOR]]
+
     def release(self, pod: JSON) -> None:
         """Take back the claim of a pod that does not get its warm task; one of its name may have it. Repeatable."""
         if not (place := parked.name_of_parked(pod)) or BOUND_TASK in annotations_of(pod):

@@ -52,15 +52,7 @@ def executor_plan(driver: JSON, config_map: ConfigMapData) -> ExecutorPlan | Non
     container = driver_container(driver)
     if container is None:
         return None
-    volumes = {each["name"]: (each.get("configMap") or {}).get("name", "") for each in spec_of(driver)["volumes"] or ()}
-    conf: dict[str, str] = {}
-    for mount in container.get("volumeMounts") or ():
-        text = (config_map(volumes[mount["name"]]) or {}) if volumes.get(mount["name"]) else {}
-        conf |= parse_properties(text.get(PROPERTIES_KEY, b"").decode(errors="replace"))
-    args = container["args"]
-    conf |= dict(
-        args[at + 1].split("=", 1) for at, word in enumerate(args[:-1]) if word == "--conf" and "=" in args[at + 1]
-    )
+    conf, volumes = _settings(driver, container, config_map)
     local_dirs = next(
         (each.get("value") for each in container.get("env") or () if each["name"] == "SPARK_LOCAL_DIRS"), ""
     )
@@ -73,6 +65,32 @@ def executor_plan(driver: JSON, config_map: ConfigMapData) -> ExecutorPlan | Non
         template = load_yaml((config_map(volumes.get(TEMPLATE_VOLUME, "")) or {})[TEMPLATE_KEY])
     pod = _pod(driver, conf, template, image=container["image"], local_dirs=local_dirs.split(","))
     return ExecutorPlan(_count(conf), pod)
+
+
+def executors_awaited(driver: JSON, config_map: ConfigMapData) -> int:
+    """Return how many executors a driver asks for as it starts; 0 for what is no driver of stock Spark."""
+    container = driver_container(driver)
+    conf = _settings(driver, container, config_map)[0] if container else {}
+    try:
+        return _count(conf) if conf else 0
+    except ValueError:
+        return 0
+
+
+def _settings(driver: JSON, container: JSON, config_map: ConfigMapData) -> tuple[dict[str, str], dict[str, str]]:
+    """Return a driver's properties, and the ConfigMap of each of its volumes."""
+    volumes = {
+        each["name"]: (each.get("configMap") or {}).get("name", "") for each in spec_of(driver).get("volumes") or ()
+    }
+    conf: dict[str, str] = {}
+    for mount in container.get("volumeMounts") or ():
+        text = (config_map(volumes[mount["name"]]) or {}) if volumes.get(mount["name"]) else {}
+        conf |= parse_properties(text.get(PROPERTIES_KEY, b"").decode(errors="replace"))
+    args = container["args"]
+    conf |= dict(
+        args[at + 1].split("=", 1) for at, word in enumerate(args[:-1]) if word == "--conf" and "=" in args[at + 1]
+    )
+    return conf, volumes
 
 
 def parse_properties(text: str) -> dict[str, str]:

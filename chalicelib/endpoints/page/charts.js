@@ -18,19 +18,19 @@ const bar = ([kind, words, from, to], { from: origin, width }) => {
   return node;
 };
 
-const track = (pod, parts, axis) => {
+const track = (pod, parts, { axis, driver }) => {
   const told = parts.map(([, words, from, to]) => `${words} ${duration(to - from)}`);
   const state = pod.isDeleting && !isOver(pod) ? "Deleting" : pod.phase;
   return el("li", { "data-pod": pod.name },
     el("b", { class: `state ${state}` }, pod.name),
     el("div", { class: "track", "aria-hidden": "true" }, ...parts.map((part) => bar(part, axis))),
-    el("small", {}, [state, ...told, pod.why].filter(Boolean).join(" · ")));
+    el("small", {}, [state, ...told, startWords(pod, driver), pod.why].filter(Boolean).join(" · ")));
 };
 
 const drawTimeline = (node, application, { pulls, now, showsAll }) => {
   const axis = span(application, now);
   const pods = showsAll ? application.list : application.list.slice(0, MAX_TRACKS);
-  node.replaceChildren(...pods.map((pod) => track(pod, phases(pod, pulls.get(pod.uid), now), axis)));
+  node.replaceChildren(...pods.map((pod) => track(pod, phases(pod, pulls.get(pod.uid), now), { axis, driver: application.driver })));
 };
 
 const legend = () => el("ul", { class: "legend", "aria-hidden": "true" },

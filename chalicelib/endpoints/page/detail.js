@@ -109,7 +109,7 @@ class Detail {
     this.#drawCause(driver);
     const ended = driver && isOver(driver) && (driver.cause ? driver.exit : driver.why);
     if (ended) rows.splice(1, 0, ["How it ended", ended]);
-    if (driver?.start) rows.push(["Driver's start", driver.start]);
+    if (driver && startWords(driver)) rows.push(["Driver's start", startWords(driver)]);
     this.figures.replaceChildren(...rows.map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value))));
   }
 

@@ -67,7 +67,8 @@ const slim = (pod) => {
     billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
     gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
     rate: rateOf(metadata.annotations?.["sparkanywhere.io/rate"]),
-    start: startOf(metadata.annotations?.["sparkanywhere.io/start"]),
+    start: startOf(metadata.annotations?.["sparkanywhere.io/start"]), number: labels["spark-exec-id"],
+    isWarm: "sparkanywhere.io/warm-user" in (metadata.annotations || {}),
   };
 };
 
@@ -93,15 +94,23 @@ const rateOf = (text) => {
   }
 };
 
-// How a pod's start went, in words; nothing of one whose provider does not tell.
+// What the control plane tells of a pod's start: phases, when it ran, and of a driver when its executors registered.
 const startOf = (text) => {
   try {
-    const said = JSON.parse(text);
-    const parts = ["placement", "pull", "start"].filter((phase) => said[phase] > 0).map((phase) => `${phase} ${said[phase].toFixed(1)} s`);
-    return parts.join(", ") + (said.faster ? `; faster: ${said.faster}` : "");
+    return { ...JSON.parse(text) };
   } catch {
-    return "";
+    return {};
   }
+};
+
+// How a pod's start went, in words; nothing of one whose provider does not tell. Of an executor its driver knows the JVM's.
+const startWords = ({ start, number }, driver) => {
+  const after = driver?.start.executors?.[number];
+  const JVM = after > 0 && start.runningAt ? (instant(driver.start.runningAt) - instant(start.runningAt)) / 1000 + after : 0;
+  const said = JVM ? { ...start, JVM } : start;
+  const parts = ["placement", "pull", "start", "JVM", "register"].filter((phase) => said[phase] >= 0.05)
+    .map((phase) => `${phase} ${said[phase].toFixed(1)} s`);
+  return parts.join(", ") + (said.faster ? `; faster: ${said.faster}` : "");
 };
 
 // What a driver's pod says of pods that are no longer kept.
@@ -173,6 +182,7 @@ class Application {
 
   get state() {
     const driver = this.driver;
+    if (this.list.some((pod) => pod.isWarm)) return this.list.some((pod) => !isOver(pod) && !pod.isDeleting) ? "Warm" : "Ended";
     if (!driver) return this.isGone ? "Ended" : "Running";
     if (driver.isGone) return driver.phase;
     return driver.isDeleting ? "Deleting" : driver.phase;

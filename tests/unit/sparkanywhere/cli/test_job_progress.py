@@ -95,8 +95,9 @@ def test_executors_are_those_that_the_log_says_have_registered_where_it_comes_as
         job.observe_pod(pod(name, "executor", "Running"), 3.0)
 
     assert job.executors == (0 if counts_the_log else 2)
-    for at in (4.0, 5.0):
-        job.observe_line("INFO Backend: Registered executor Ref(spark-client://Executor) (127.0.0.1:1) with ID 1", at)
+    for number, at in enumerate((4.0, 5.0), 1):
+        line = f"INFO Backend: Registered executor Ref(spark-client://Executor) (127.0.0.1:1) with ID {number}"
+        job.observe_line(line, at)
     assert job.executors == 2
     assert job.seconds("executors", 9.0) == (4.0 if counts_the_log else 2.0)
 

@@ -8,7 +8,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.resources.pods.marks import START
+from chalicelib.controllers.podmodel.start_phases import SparkStart
+from chalicelib.resources.pods.marks import PARKED, START
 from sparkanywhere.jobs.spark_rest import SparkProgress, progress
 from sparkanywhere.jobs.start_phases import start_advice, start_seconds, start_words
 
@@ -76,10 +77,19 @@ def test_what_the_submitter_measured_comes_first() -> None:
 def test_advice_is_that_of_the_provider_for_the_longest_phase(
     node: str, seconds: dict[str, float], more: dict[str, str], expected: str
 ) -> None:
-    found = start_advice(driver(node=node), seconds, more)
+    found = start_advice(driver(node=node), seconds, more, SparkStart())
 
     assert expected in found
     assert bool(expected) == bool(found)
+
+
+def test_nobody_is_told_to_do_what_is_done() -> None:
+    slow = {"register": 60.0}
+    parked = driver(node="fargate")
+    parked["metadata"]["annotations"][PARKED] = "2"
+
+    assert "park" in start_advice(driver(node="fargate"), slow, {}, SparkStart())
+    assert start_advice(parked, slow, {}, SparkStart()) == ""
 
 
 def test_the_words_have_the_phases_and_the_advice() -> None:
