@@ -7,10 +7,10 @@ write one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 from chalicelib.providers.base import Provider, Task, TaskState
 from chalicelib.providers.prices import PriceList
@@ -84,6 +84,11 @@ class ProviderDeclaration:
 
     volumes_last: bool = False
     """Whether a named volume outlives the task that mounts it."""
+
+    volume_files: Callable[[ProviderContext, str, str], Iterator[tuple[str, BinaryIO]]] | None = None
+    """Yields name and content of the file at a path of the volume with this source, or of those in a folder there, and
+    nothing where neither is; each is read before the next is asked for. Asked on the control plane's own machine, also
+    while none runs. Raises ProviderUnavailable. None: volumes cannot be read from outside of tasks."""
 
     shares_cpu: bool = False
     """Whether tasks may ask for more cpu than there is, alone or together: they get what there is."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from chalicelib.apimachinery.accessors import spec_of
+from chalicelib.apimachinery.accessors import labels_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
 from chalicelib.providers.registry import reference_prices
@@ -28,7 +28,7 @@ from sparkanywhere.client.access import OWN_PLANE, NothingHere, Target
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs.application_record import application_record, usage_record
-from sparkanywhere.jobs.applications import Application, group, selector_of
+from sparkanywhere.jobs.applications import ROLE, Application, group, selector_of
 from sparkanywhere.jobs.driver_job import has_failed
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.own_plane import own_plane
@@ -147,14 +147,30 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
             why = reason(client, spec, made[0].path, run.last_pods) if failed else ended
             if made:
                 run.delete(made[0].path, ended)
-    _report(spec, run, job, why, options=options, suffix=suffix)
+    _report(spec, target, run, job, why, options=options, suffix=suffix)
     return job.exit_code
 
 
-def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: RunOptions, suffix: str) -> None:
+def _size_advice(spec: JobSpec, target: Target, run: JobRun, *, suffix: str) -> list[str]:
+    """Return what the event log says of the executors' size, nothing where it cannot be read or all is well."""
+    from sparkanywhere.sizing.report import AFTER_RUN_BYTES, report  # not before the job has ended
+
+    drivers = [pod for pod in run.last_pods.values() if labels_of(pod).get(ROLE) == "driver"]
+    client, place = KubeClient(target.access), spec.conf.get("spark.eventLog.dir", "")
+    with suppress(Failure, OSError):
+        for driver in drivers[-1:]:
+            ids = (f"spark-{suffix}", driver["metadata"]["name"])
+            return report(client, target, driver, ids=ids, place=place, most_bytes=AFTER_RUN_BYTES).advice.sentences
+    return []
+
+
+def _report(
+    spec: JobSpec, target: Target, run: JobRun, job: JobProgress, why: str, *, options: RunOptions, suffix: str
+) -> None:
     """Print the result: as a record on stdout if that is asked for."""
     now, prices = time.monotonic(), reference_prices()
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
+    size_advice = _size_advice(spec, target, run, suffix=suffix) if job.succeeded else []
     if is_for_programs(options.output):
         app_id = f"spark-{suffix}"
         found = {each.id: each for each in group(run.last_pods.values())}.get(app_id, Application(app_id, None, ()))
@@ -170,12 +186,15 @@ def _report(spec: JobSpec, run: JobRun, job: JobProgress, why: str, *, options: 
             "start_advice": job.start_advice or None,
             "phase_seconds": {phase: round(job.seconds(phase, now), 3) for phase in PHASES},
             "prices_of": prices.date,
+            "size_advice": size_advice,
         }
         print_records(record, options.output)
         return
     print_result(our_console(), job, now=now, with_tables=options.verbose)
     if spec.max_usd or any(_is_billed(pod) for pod in run.last_pods.values()):
         echo(f"used ${used.usd:.4f} by {prices.seller}'s list prices of {prices.date}", err=True)
+    for sentence in size_advice:
+        echo(sentence, err=True)
     if why:
         echo(f"Error: {why}", err=True)
 

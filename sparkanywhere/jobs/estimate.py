@@ -51,12 +51,16 @@ def estimate(spec: JobSpec, rates: Rates) -> Estimate:
 def _pods(spec: JobSpec, role: str, rates: Rates) -> Pods:
     cpu = spec.conf.get(f"spark.kubernetes.{role}.request.cores", str(getattr(spec, f"{role}_cores")))
     memory_mib, count = wanted_mib(spec, role), spec.executors if role == "executor" else 1
+    usd = pod_usd_per_hour(cpu, memory_mib, rates, arch=spec.arch, spot=spec.spot and role == "executor")
+    return Pods(count, parse_quantity(cpu).milli / 1000, memory_mib, round(count * usd, USD_DIGITS))
+
+
+def pod_usd_per_hour(cpu: str, memory_mib: int, rates: Rates, *, arch: str, spot: bool) -> float:
+    """Return the price of an hour of a pod that asks for so much; cpu as Kubernetes writes it, arch "" for any."""
     requests = {"cpu": cpu, "memory": f"{memory_mib}Mi"}
-    selector = {"kubernetes.io/arch": spec.arch} if spec.arch else {}
-    if spec.spot and role == "executor":
-        selector[CAPACITY_TYPE] = "spot"
+    selector = {**({"kubernetes.io/arch": arch} if arch else {}), **({CAPACITY_TYPE: "spot"} if spot else {})}
     pod: JSON = {
         "metadata": {},
         "spec": {"containers": [{"resources": {"requests": requests}}], "nodeSelector": selector},
     }
-    return Pods(count, parse_quantity(cpu).milli / 1000, memory_mib, round(count * hourly_usd(pod, rates), USD_DIGITS))
+    return hourly_usd(pod, rates)

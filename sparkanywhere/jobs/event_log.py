@@ -19,6 +19,12 @@ CLAIM = "spark-events"
 VOLUME = "spark-events"
 PATH = "/opt/sparkanywhere/events"
 DIRECTORY = f"file://{PATH}"
+# What the advisor needs beside the events: memory, by the second, not only with the heartbeat every ten.
+METRICS = {
+    "spark.eventLog.logStageExecutorMetrics": "true",
+    "spark.executor.metrics.pollingInterval": "1s",
+    "spark.executor.processTreeMetrics.enabled": "true",
+}
 SIZE = "10Gi"  # a word for the claim alone: no provider with lasting volumes enforces it
 EXISTS, FORBIDDEN = 409, 403
 
@@ -61,18 +67,17 @@ def logs_events(client: KubeClient, spec: JobSpec) -> bool:
         raise
 
 
-def with_event_log(made: Objects) -> Objects:
+def with_event_log(made: Objects, spec: JobSpec) -> Objects:
     """Return a job's objects with a driver that writes its event log to the claim. Pure."""
     changed = replace(made, main=copy.deepcopy(made.main))
-    spec = changed.driver["spec"]
-    spec.setdefault("volumes", []).append(volume())
-    container = next(each for each in spec["containers"] if (each.get("args") or [])[:1] == ["driver"])
+    pod_spec = changed.driver["spec"]
+    pod_spec.setdefault("volumes", []).append(volume())
+    container = next(each for each in pod_spec["containers"] if (each.get("args") or [])[:1] == ["driver"])
     container.setdefault("volumeMounts", []).append(mount())
     at = container["args"].index("--properties-file") + 2  # behind the file, so that these win
-    container["args"][at:at] = [
-        *("--conf", "spark.eventLog.enabled=true"),
-        *("--conf", f"spark.eventLog.dir={DIRECTORY}"),
-    ]
+    settings = {"spark.eventLog.enabled": "true", "spark.eventLog.dir": DIRECTORY}
+    settings |= {key: value for key, value in METRICS.items() if key not in spec.conf}
+    container["args"][at:at] = [word for item in settings.items() for word in ("--conf", "=".join(item))]
     return changed
 
 

@@ -7,7 +7,10 @@ Parameters (AWS Signature Version 4)". A URL expires with the credentials that s
 from __future__ import annotations
 
 import base64
-from typing import Any
+import io
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any, BinaryIO
 
 import boto3
 from botocore.config import Config
@@ -53,6 +56,21 @@ def signed(url: str) -> Fetched | None:
     is_of_the_whole = "-" not in checksum and found.get("ChecksumType") != "COMPOSITE"
     sha256 = base64.b64decode(checksum).hex() if is_of_the_whole else ""
     return Fetched(url, link, int(found["ContentLength"]), sha256)
+
+
+def objects_at(bucket: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield name and content of the object at a path of a bucket, or of those in a folder there. Raises FileFailed."""
+    try:
+        client = boto3.client("s3")
+        found = [each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=path).get("Contents", ())]
+        for key in found:
+            if key == path or key.startswith(f"{path}/"):
+                with closing(client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
+                    yield key.rpartition("/")[2], io.BufferedReader(body)
+    except ClientError as error:
+        raise FileFailed(f"s3://{bucket}/{path} cannot be read: {_why(error)}.") from error
+    except BotoCoreError as error:
+        raise FileFailed(f"s3://{bucket}/{path} cannot be read: {error}") from error
 
 
 def _client_for(session: Any, client: Any, bucket: str) -> Any:  # Any: boto3 makes these at run time

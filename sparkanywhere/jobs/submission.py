@@ -67,7 +67,7 @@ def submit(
     fetched = bring(client, spec.namespace, sort_files(spec.named_files), needed_by=needed_by, say=say)
     made = build(spec, suffix=suffix, user=user_name(), fetched=fetched)
     if logs_events(client, spec):
-        made = with_event_log(made)
+        made = with_event_log(made, spec)
     if here:
         made = here.applied(made, spec)
     name = _create(client, made, (*beside, *secrets), namespace=spec.namespace, say=say)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from chalicelib.extras import lacking
 from chalicelib.private_folder import make_private
@@ -84,6 +85,15 @@ def clean_up(context: ProviderContext) -> int:
     return removed.containers + removed.networks + removed.volumes
 
 
+def volume_files(context: ProviderContext, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield the files at a path of a named volume."""
+    if control_plane_id := identity.find(context.state):
+        with closing(connect(context)) as client:
+            from chalicelib.providers.docker.volume_files import volume_files as files_of
+
+            yield from files_of(client, control_plane_id, source, path)
+
+
 DECLARATION = ProviderDeclaration(
     name="docker",
     summary="containers of a Docker engine",
@@ -92,6 +102,7 @@ DECLARATION = ProviderDeclaration(
     flag_help="Run pods as containers of a Docker engine.",
     network="bridge",
     volumes_last=True,
+    volume_files=volume_files,
     shares_cpu=True,
     splits_output=True,
     not_honoured=("size limits of volumes", "requests of disk"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from typing import BinaryIO
 
 from chalicelib.providers.base import Provider
 from chalicelib.providers.declaration import ProviderContext, ProviderDeclaration
@@ -48,6 +50,13 @@ def clean_up(context: ProviderContext) -> int:
     return len(tasks)
 
 
+def volume_files(context: ProviderContext, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """Return the files at a path of a named volume."""
+    from chalicelib.providers.process import volumes
+
+    return volumes.volume_files(context.state / "pods" / volumes.NAMED, source, path)
+
+
 DECLARATION = ProviderDeclaration(
     name="process",
     summary="processes of this machine",
@@ -56,6 +65,7 @@ DECLARATION = ProviderDeclaration(
     check=check,
     network="host",
     volumes_last=True,
+    volume_files=volume_files,
     shares_cpu=True,
     splits_output=True,
     not_honoured=("CPU limits", "users", "images other than Spark's", "networks of a pod's own"),

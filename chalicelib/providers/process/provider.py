@@ -70,7 +70,7 @@ class ProcessProvider:
     ) -> None:
         self._tasks, self._listeners = (state_dir.absolute() / name for name in ("tasks", "listeners"))
         self._homes = SparkHomes(spark_dir.absolute())
-        self._named_volumes = state_dir.absolute() / "named-volumes"
+        self._named_volumes = state_dir.absolute() / volumes.NAMED
         self._environ, self._python, self._clock = environ, python, clock
         self._obstacle = partial(isolation.obstacle, wanted=namespaces)
         self._backoff_seconds, self._log_bytes = backoff_seconds, log_bytes

@@ -6,14 +6,17 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Callable, Collection
+import stat
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 from urllib.parse import quote
 
 from chalicelib.providers.base import Task, TaskRejected
 from chalicelib.providers.process import spark
 from chalicelib.providers.process.plan import ResolvedContainer
 
+NAMED = "named-volumes"  # the folder of those that outlive tasks, in the provider's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _INVALID = "CreateContainerConfigError"
 
@@ -25,6 +28,16 @@ def keep(folder: Path, wanted: Callable[[], Collection[str]]) -> None:
     for volume in there:
         if volume.name not in kept:
             shutil.rmtree(volume, ignore_errors=True)
+
+
+def volume_files(folder: Path, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield name and content of the file at a path of a named volume, or of those in a folder there."""
+    place = folder / quote(source, safe="") / path
+    with contextlib.suppress(FileNotFoundError):
+        for each in sorted(place.iterdir()) if place.is_dir() else [place]:
+            if stat.S_ISREG(each.lstat().st_mode):  # whoever had the volume may have left a pipe, or a link
+                with each.open("rb") as file:
+                    yield each.name, file
 
 
 def check(task: Task) -> None:
