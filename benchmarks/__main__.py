@@ -22,7 +22,7 @@ import benchmarks
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 # Those that need a Spark or an engine, or half an hour: run if the variable is set, or if named.
-ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI", "aws_jobs": "JOBS"} | dict.fromkeys(
+ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI", "keep_shuffle": "PI", "aws_jobs": "JOBS"} | dict.fromkeys(
     ("docker", "docker_pi", "start", "parked"), "DOCKER"
 )
 

@@ -33,6 +33,21 @@ def find_provider(client: KubeClient) -> ProviderDeclaration | None:
     return next((each for each in found if each is not None), None)
 
 
+def check_shuffle(client: KubeClient, spec: JobSpec) -> None:
+    """Return if a job's pods reach its --keep-shuffle, or that is not known. Raises SpecError, ApiUnreachable."""
+    if not spec.shuffle_place.startswith("file:"):
+        return
+    try:
+        provider = find_provider(client)
+    except ApiError:  # a user who may not list nodes
+        return
+    if provider is not None and provider.network != "host":
+        raise SpecError(
+            f"--keep-shuffle {spec.keep_shuffle} is a folder of this machine, which pods of provider {provider.name}"
+            " do not share: name a bucket, such as s3://bucket/shuffle."
+        )
+
+
 def check_warm(client: KubeClient | None) -> None:
     """Return if tasks can be kept warm there, or that is not known; None is this laptop, where no server runs.
 

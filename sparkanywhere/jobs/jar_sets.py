@@ -19,10 +19,10 @@ def sets_of_place(url: str) -> tuple[str, ...]:
 
 
 def wanted_sets(spec: JobFields) -> tuple[str, ...]:
-    """Return the sets of jars that a job needs, each once: those of --with, and those of its catalog."""
+    """Return the sets of jars that a job needs, each once: of --with, its catalog, where it keeps shuffle data."""
     kind = spec.catalog.partition("=")[0]
     found = jar_table().catalogs.get(kind)
-    return tuple(dict.fromkeys((*spec.jar_sets, *(found.sets if found else ()))))
+    return tuple(dict.fromkeys((*spec.jar_sets, *(found.sets if found else ()), *sets_of_place(spec.keep_shuffle))))
 
 
 def fitting_spark(spec: JobFields) -> str:

@@ -17,6 +17,14 @@ BROUGHT = "files in a volume"
 TEMPLATE_PATH, TEMPLATE_FILE = "/opt/spark/pod-template", "pod-spec-template.yml"  # in the driver, of its executors
 
 
+# What of Spark's decommissioning has to be on for it: an executor that is told to end hands its shuffle data over.
+KEEPS_SHUFFLE = (
+    "spark.decommission.enabled",
+    "spark.storage.decommission.enabled",
+    "spark.storage.decommission.shuffleBlocks.enabled",
+)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobFields:
     """What to run and how. Memory is in Spark's words; times are in seconds."""
@@ -188,6 +196,22 @@ class JobFields:
             "spark.decommission.enabled": "true",
         },
     )
+    keep_shuffle: str = job_field(
+        "Where executors that are ended leave their shuffle data if no other takes it: s3://..., gs://..., abfss://...,"
+        " or on local processes a folder.",
+        "",
+        metavar="URL",
+        attribute="shuffle_place",
+        makes={
+            **dict.fromkeys(KEEPS_SHUFFLE, "true"),
+            "spark.storage.decommission.fallbackStorage.path": "{value}",
+            "spark.storage.decommission.fallbackStorage.cleanUp": "true",
+            # an executor leaves once a look finds all moved that began after its last task; Spark looks every 30 s
+            "spark.storage.decommission.replicationReattemptInterval": "3s",
+            "spark.kubernetes.executor.terminationGracePeriodSeconds": "120",  # as long as Spot gives; from Spark 4.1
+            "spark.dynamicAllocation.shuffleTracking.enabled": "false",  # idle executors need not stay for their data
+        },
+    )
     arch: str = job_field(
         "Kind of processor; default: the provider's.",
         "",
@@ -225,6 +249,12 @@ class JobFields:
     def app_name(self) -> str:
         """Return the application's name: given, or made of its file's."""
         return self.name or Path(self.application.split("?")[0]).stem
+
+    @property
+    def shuffle_place(self) -> str:
+        """Return `keep_shuffle` as Spark takes it: a URL that ends with a slash."""
+        scheme = "file://" if self.keep_shuffle.startswith("/") else ""
+        return f"{scheme}{self.keep_shuffle.rstrip('/')}/" if self.keep_shuffle else ""
 
     @property
     def image_name(self) -> str:

@@ -8,8 +8,8 @@ from pathlib import Path
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars, parse_warm
-from sparkanywhere.jobs.jar_sets import set_problems
-from sparkanywhere.jobs.job_fields import JOB_OPTIONS, JobFields
+from sparkanywhere.jobs.jar_sets import set_problems, sets_of_place
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS, KEEPS_SHUFFLE, JobFields
 from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
 from sparkanywhere.jobs.memory_size import parse_mib
 
@@ -22,6 +22,13 @@ REFUSED = {
     "spark.app.id": "each run gets one of its own",
     "spark.kubernetes.file.upload.path": "files are staged by the control plane",
 }
+FOLDER = ("/", "file:///")
+# Whoever changes these has another shuffle than the one whose files Spark can hand over.
+ITS_OWN_SHUFFLE = {
+    "spark.shuffle.service.enabled": "false",
+    "spark.shuffle.manager": "sort",
+    "spark.shuffle.sort.io.plugin.class": "org.apache.spark.shuffle.sort.io.LocalDiskShuffleDataIO",
+}
 OVERHEADS = ("spark.driver.memoryOverhead", "spark.executor.memoryOverhead")
 PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -32,7 +39,8 @@ SECRET_KEY = re.compile(r"[^:]+:[^:]+")
 
 def problems(spec: JobFields) -> Iterator[str]:
     """Yield what is wrong, the first thing to mend first; files of this machine are looked at."""
-    for check in (_program_problems, set_problems, _amount_problems, _pair_problems, _file_problems):
+    checks = (_program_problems, set_problems, _shuffle_problems, _amount_problems, _pair_problems, _file_problems)
+    for check in checks:
         yield from check(spec)
 
 
@@ -97,6 +105,20 @@ def _pair_problems(spec: JobFields) -> Iterator[str]:
             yield f"--conf {key} cannot be set: {REFUSED[key]}."
     if spec.dynamic_allocation and spec.conf.get("spark.dynamicAllocation.enabled", "true") == "false":
         yield "--conf spark.dynamicAllocation.enabled=false contradicts --dynamic-allocation: leave one out."
+
+
+def _shuffle_problems(spec: JobFields) -> Iterator[str]:
+    place = spec.keep_shuffle
+    if not place:
+        return
+    if not sets_of_place(place) and not place.startswith(FOLDER):
+        yield f"--keep-shuffle {place}: name a bucket (s3://, gs://, abfss://) or, on local processes, /a/whole/folder."
+    for key in KEEPS_SHUFFLE:
+        if spec.conf.get(key, "true").lower() != "true":
+            yield f"--conf {key}={spec.conf[key]} contradicts --keep-shuffle: leave one out."
+    for key, usual in ITS_OWN_SHUFFLE.items():
+        if spec.conf.get(key, usual) != usual:
+            yield f"--conf {key}={spec.conf[key]} is for a shuffle which --keep-shuffle does not move: leave one out."
 
 
 def _file_problems(spec: JobFields) -> Iterator[str]:

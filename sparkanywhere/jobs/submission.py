@@ -13,7 +13,7 @@ from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClien
 from sparkanywhere.jobs import working_folder
 from sparkanywhere.jobs.applications import selector_of
 from sparkanywhere.jobs.aws_credentials import with_credentials
-from sparkanywhere.jobs.capacity import check_capacity
+from sparkanywhere.jobs.capacity import check_capacity, check_shuffle
 from sparkanywhere.jobs.ending import user_name
 from sparkanywhere.jobs.event_log import logs_events, with_event_log
 from sparkanywhere.jobs.jar_files import with_jars
@@ -61,6 +61,7 @@ def submit(
     were uploaded, which the control plane removes in time.
     """
     check_capacity(client, spec, say=say)
+    check_shuffle(client, spec)
     spec, here = _placed(client, spec, folder, say)
     spec, secrets = with_credentials(client, spec, name=f"{resource_name(spec, suffix)}-aws", say=say)
     needed_by = main_place(spec, suffix)

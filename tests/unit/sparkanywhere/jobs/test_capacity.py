@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, cast
 
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from sparkanywhere.jobs.capacity import too_big
-from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.capacity import check_shuffle, too_big
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 
 def node(provider: str, cpu: str = "2", memory: str = "8Gi") -> JSON:
@@ -78,3 +80,27 @@ def test_a_pod_on_instances_of_the_cluster_may_be_larger_than_what_nodes_tell(
 
 def test_without_nodes_nothing_is_known() -> None:
     assert too_big(spec(executor_memory="900g"), []) == ""
+
+
+class Nodes:
+    """A client that knows one node."""
+
+    def __init__(self, provider: str) -> None:
+        self._node = node(provider)
+
+    def get(self, path: str) -> JSON:
+        return {"items": [self._node] if path == "/api/v1/nodes" else []}
+
+
+@pytest.mark.parametrize(
+    ("provider", "place", "is_refused"),
+    [
+        *(("docker", "/shuffle", True), ("fargate", "file:///shuffle", True), ("process", "/shuffle", False)),
+        *(("docker", "s3://bucket/shuffle", False), ("", "/shuffle", False), ("docker", "", False)),
+    ],
+)
+def test_a_folder_keeps_no_shuffle_data_of_pods_that_do_not_share_it(
+    provider: str, place: str, is_refused: bool
+) -> None:
+    with pytest.raises(SpecError, match="name a bucket") if is_refused else nullcontext():
+        check_shuffle(cast(KubeClient, Nodes(provider)), spec(keep_shuffle=place))

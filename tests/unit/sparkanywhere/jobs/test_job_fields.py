@@ -31,6 +31,7 @@ TEXTS = {
     "arch": "arm64",
     "max_usd": "5",
     "keep_warm": "10m",
+    "keep_shuffle": "s3://bucket/shuffle",
     "image_pull_policy": "Always",
     "spark": "4.1.0",
     "jar_sets": "s3,kafka",

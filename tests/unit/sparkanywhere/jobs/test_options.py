@@ -10,7 +10,10 @@ import pytest
 import yaml
 
 from sparkanywhere.jobs.driver_pod import read_template
+from sparkanywhere.jobs.jar_sets import wanted_sets
+from sparkanywhere.jobs.job_fields import KEEPS_SHUFFLE
 from sparkanywhere.jobs.job_file import from_document
+from sparkanywhere.jobs.spark_properties import properties
 from sparkanywhere.jobs.spec import SpecError
 from tests.unit.sparkanywhere.jobs.typed_job import typed
 
@@ -221,3 +224,49 @@ def test_a_job_file_that_cannot_be_read_is_one_sentence(tmp_path: Path) -> None:
         typed(str(path))
 
     assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("place", "path", "sets"),
+    [
+        ("s3://bucket/shuffle", "s3://bucket/shuffle/", ("s3",)),
+        ("gs://bucket/shuffle/", "gs://bucket/shuffle/", ("gcs",)),
+        ("abfss://c@a/shuffle", "abfss://c@a/shuffle/", ("azure",)),
+        ("/data/shuffle", "file:///data/shuffle/", ()),
+        ("file:///data/shuffle", "file:///data/shuffle/", ()),
+    ],
+)
+def test_shuffle_data_is_kept_where_it_is_said(place: str, path: str, sets: tuple[str, ...]) -> None:
+    spec = typed("--keep-shuffle", place, "--dynamic-allocation", "local:///a.py")
+
+    made = properties(spec, name="a", app_id="spark-1")
+
+    assert wanted_sets(spec) == sets
+    assert made["spark.storage.decommission.fallbackStorage.path"] == path
+    assert {made[key] for key in KEEPS_SHUFFLE} == {"true"}
+    assert made["spark.dynamicAllocation.shuffleTracking.enabled"] == "false"
+
+
+def test_nothing_is_set_where_no_shuffle_data_is_kept() -> None:
+    assert not [key for key in properties(typed("local:///a.py"), name="a", app_id="s") if "decommission" in key]
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (["--keep-shuffle", "shuffle"], "--keep-shuffle shuffle: name a bucket"),
+        (["--keep-shuffle", "hdfs://h/x"], "--keep-shuffle hdfs://h/x: name a bucket"),
+        *(
+            (["--keep-shuffle", "/x", "--conf", f"{key}=false"], f"--conf {key}=false contradicts --keep-shuffle")
+            for key in KEEPS_SHUFFLE
+        ),
+        (
+            ["--keep-shuffle", "/x", "--conf", "spark.shuffle.service.enabled=true"],
+            "which --keep-shuffle does not move",
+        ),
+        (["--keep-shuffle", "/x", "--conf", "spark.shuffle.manager=celeborn"], "which --keep-shuffle does not move"),
+    ],
+)
+def test_shuffle_data_that_cannot_be_kept_is_refused(line: list[str], sentence: str) -> None:
+    with pytest.raises(SpecError, match=re.escape(sentence)):
+        typed(*line, "local:///a.py")
