@@ -19,6 +19,7 @@ from pathlib import Path
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import why_pending
+from chalicelib.controllers.podmodel.start_phases import phase_under_way
 from sparkanywhere.cli.driver_follower import DriverFollower, Output, SparkSaid
 from sparkanywhere.cli.job_progress import JobProgress
 from sparkanywhere.cli.job_screen import JobScreen
@@ -133,9 +134,7 @@ class JobRun:
             if not self._server_alive():
                 raise JobFailed("The control plane ended while the job ran.")
             if "driver" not in self._job.ends and self._clock() > begin_by:
-                events = self._client.get(self._path("events"))["items"]
-                why = events[-1].get("message", "") if events else _last_line(self._submit_log)
-                raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s: {why}")
+                raise JobFailed(f"No driver ran within {BEGIN_SECONDS:.0f} s. {self._why_not_begun()}")
             self._check_image()
             driver = self._job.driver
             is_between_attempts = driver is not None and driver.phase in TERMINAL_PHASES
@@ -147,6 +146,17 @@ class JobRun:
         while self._open_streams and self._clock() < deadline:
             if self._process_events(TICK_SECONDS):
                 deadline = self._clock() + LOG_SECONDS
+
+    def _why_not_begun(self) -> str:
+        """Return in which phase the start stands, and the last that was said of it."""
+        driver = self.last_pods[self._job.driver.name] if self._job.driver else None
+        why = why_pending(driver) if driver else ""
+        if not why:
+            events = self._client.get(self._path("events"))["items"]
+            name = driver["metadata"]["name"] if driver else ""
+            mine = [each for each in events if not name or (each.get("involvedObject") or {}).get("name") == name]
+            why = mine[-1].get("message", "") if mine else "" if driver else _last_line(self._submit_log)
+        return f"It stands in the phase {phase_under_way(driver)}" + (f": {why}" if why else ".")
 
     def _check_image(self) -> None:
         """Raise JobFailed if the driver's image cannot be had."""
@@ -269,6 +279,8 @@ class JobRun:
 
 
 def _last_line(log: Path) -> str:
+    if not log.is_file():
+        return ""  # nobody ran spark-submit
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [line for line in lines if "Exception" in line or "Error" in line or " ERROR " in line]
     return (errors or lines or ["it printed nothing"])[-1].strip()

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from chalicelib.apimachinery.accessors import annotations_of, labels_of
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, spec_of, status_of
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import TaskState
@@ -30,6 +30,7 @@ SLOW_SECONDS = 5.0  # of one that is worth advice
 
 _MADE = re.compile(r"\bRunning Spark version ")
 _REGISTERED = re.compile(r"\bRegistered executor \S+\(spark-client://Executor\).*? with ID (\d+)")
+_OF_IMAGES = re.compile(r"Image(?:Name|NeverPull|Inspect|Pull)|\bPulling image ")
 _NO_ARCHIVE = re.compile(r"^sparkanywhere: this JVM starts without the archive of Spark's classes: (.+)")  # by java.sh
 
 
@@ -141,6 +142,16 @@ def told_start(pod: JSON) -> tuple[dict[str, float], datetime | None]:
         return {name: float(said[name]) for name in PHASES if name in said}, find_time(said.get(RUNNING_AT))
     except (ValueError, TypeError, AttributeError):
         return {}, None
+
+
+def phase_under_way(pod: JSON | None) -> str:
+    """Return the phase that a pod which does not run yet stands in; `submit` where it is not even stored."""
+    if pod is None:
+        return "submit"
+    waits = [(each.get("state") or {}).get("waiting") or {} for each in status_of(pod).get("containerStatuses") or ()]
+    if any(_OF_IMAGES.search(f"{each.get('reason', '')} {each.get('message', '')}") for each in waits):
+        return "pull"
+    return "start" if spec_of(pod).get("nodeName") else "placement"
 
 
 def told_advice(pod: JSON) -> str:

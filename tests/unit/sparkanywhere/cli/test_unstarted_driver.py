@@ -11,7 +11,7 @@ from rich.console import Console
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli.job_progress import JobProgress
-from sparkanywhere.cli.job_run import IMAGE_SECONDS, JobFailed, JobRun
+from sparkanywhere.cli.job_run import BEGIN_SECONDS, IMAGE_SECONDS, JobFailed, JobRun
 from sparkanywhere.cli.job_screen import JobScreen
 from sparkanywhere.cli.program_output import ProgramOutput
 from sparkanywhere.client.kube_client import Access, ApiUnreachable, KubeClient
@@ -22,7 +22,15 @@ class OneDriver(KubeClient):
 
     def __init__(self, pods: list[JSON]) -> None:
         super().__init__(Access(url="http://127.0.0.1:1"))
-        self._pods = pods
+        self._pods, self._had_pods = pods, bool(pods)
+
+    def get(self, path: str, **query: str) -> JSON:
+        """Return Events, the last of which is about the driver."""
+        del path, query
+        if not self._had_pods:
+            return {"items": []}
+        about = {"involvedObject": {"name": "d"}, "message": "it was thought about"}
+        return {"items": [about, {"involvedObject": {"name": "other"}, "message": "nothing"}]}
 
     def watch(self, path: str, *, seconds: float, **query: str) -> Iterator[JSON]:
         del path, seconds, query
@@ -65,6 +73,26 @@ def test_an_image_that_stays_away_ends_the_job(reason: str, tmp_path: Path) -> N
 
     with pytest.raises(JobFailed, match=f"{reason}: nosuch/image:1 is not there"):
         follow([waiting(reason)], lambda: next(times, IMAGE_SECONDS), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected"),
+    [
+        ({}, "the phase placement: it was thought about"),
+        ({"spec": {"nodeName": "fargate"}}, "the phase start: it was thought about"),
+        ({"pull": "Pulling image a:1"}, "the phase pull: it was thought about"),
+        (None, "the phase submit"),
+    ],
+)
+def test_a_driver_that_never_runs_says_where_it_stands(fields: JSON | None, expected: str, tmp_path: Path) -> None:
+    seen = []
+    if fields is not None:
+        state = {"reason": "ContainerCreating", "message": fields.get("pull", "")}
+        seen = [{**driver("Pending", waiting=state), "spec": fields.get("spec", {})}]
+    times = iter([0.0] * 20)
+
+    with pytest.raises(JobFailed, match=f"No driver ran within 300 s. It stands in {expected}"):
+        follow(seen, lambda: next(times, BEGIN_SECONDS + 1), tmp_path)
 
 
 def test_a_registry_that_is_down_for_a_moment_is_waited_for(tmp_path: Path) -> None:
