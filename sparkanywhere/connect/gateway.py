@@ -1,0 +1,180 @@
+"""The gateway: what Spark Connect clients speak TLS with, and what passes their calls on to a server.
+
+It knows gRPC and one fact of Spark's protocol: field 2 of every request is its UserContext. Whatever is called, requests
+and answers pass as bytes and one at a time, so that neither side is read faster than the other takes it. Spark keeps the
+sessions of each user apart, and takes the user from the request (SparkConnectSessionManager, 4.3): here it is the user
+of the token. Protocol: Spark 4.3, sql/connect/common, base.proto.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import grpc
+
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.kube_client import ApiUnreachable
+
+SERVICE = "/spark.connect.SparkConnectService/"
+AUTHORIZATION = "authorization"
+# Spark's own limit is 128 MB, and it says so itself.
+ANY_SIZE = (("grpc.max_send_message_length", -1), ("grpc.max_receive_message_length", -1))
+# PySpark 4.3 pings each minute, also while nothing is called; gRPC takes more than one in five minutes for an attack.
+LISTENING = (
+    ("grpc.keepalive_permit_without_calls", 1),
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+    ("grpc.so_reuseport", 0),  # a second gateway must not share the port of the first
+)
+IDLE_CHANNEL = ("grpc.client_idle_timeout_ms", 5_000)  # a server of the engine Sail counts its connections as use
+CONNECT_SECONDS = 3.0
+START_SECONDS = 420.0  # for a server that is not there: more than a start is given by whoever starts it
+PAUSE_SECONDS = 1.0
+STOP_SECONDS = 2.0
+OURS = frozenset({AUTHORIZATION, "user-agent", "te", "content-type", "grpc-accept-encoding", "grpc-encoding"})
+USER_CONTEXT_TAG, USER_ID_TAG, USER_NAME_TAG = b"\x12", b"\x0a", b"\x12"  # fields 2, 1 and 2, each with a length
+
+
+class TokenRefused(Failure):
+    """A client's token is not good; str() says why and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a Connect server answers, and the token that it asks for, "" for none."""
+
+    address: str  # host:port
+    token: str
+
+
+class Servers(Protocol):
+    """Whatever finds or starts the server; its calls may block."""
+
+    def ensure(self) -> Server:
+        """Return the server, started if there is none. Raises Failure. Repeatable: called again if it went away."""
+
+
+def user_context(user: str) -> bytes:
+    """Return what makes a request one of `user`, appended to it.
+
+    Of a field that comes twice the parts are merged, and the last one wins (protobuf.dev, Encoding, "Last One Wins").
+    """
+    name = user.encode()
+    inner = USER_ID_TAG + varint(len(name)) + name + USER_NAME_TAG + varint(len(name)) + name
+    return USER_CONTEXT_TAG + varint(len(inner)) + inner
+
+
+def varint(number: int) -> bytes:
+    """Return a number as protobuf has it: seven bits a byte, the lowest first."""
+    found = bytearray()
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
+
+
+class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
+    """Serves clients within its `async with`; `port` is where."""
+
+    def __init__(self, find_user: Callable[[str], str], servers: Servers) -> None:
+        """`find_user` returns whose token that is; it may block, and raises TokenRefused or ApiUnreachable."""
+        self._find_user = find_user
+        self._servers = servers
+        self._asking, self._starting = asyncio.Lock(), asyncio.Lock()
+        self._server: Server | None = None
+        self._channel: Any = None  # of grpc.aio
+
+    async def run(
+        self, *, bind: str, port: int, certificate: bytes, until: Callable[[int], Awaitable[None]]
+    ) -> None:
+        """Serve with the certificate and key of a PEM until `until`, which gets the port, returns.
+
+        Raises OSError for a port that is taken.
+        """
+        server = grpc.aio.server(options=(*ANY_SIZE, *LISTENING))
+        server.add_generic_rpc_handlers((self,))
+        host = f"[{bind}]" if ":" in bind else bind
+        try:
+            credentials = grpc.ssl_server_credentials([(certificate, certificate)])
+            listening = server.add_secure_port(f"{host}:{port}", credentials)
+        except RuntimeError as error:
+            raise OSError(f"{host}:{port} cannot be listened on: another program may have the port.") from error
+        await server.start()
+        try:
+            await until(listening)
+        finally:
+            await server.stop(STOP_SECONDS)
+            if self._channel is not None:
+                await self._channel.close()
+
+    def service(self, details: Any) -> Any:  # Any: grpc's own
+        """Return what answers a call, None for one that is not Spark Connect's."""
+        if not details.method.startswith(SERVICE):
+            return None
+
+        async def answer(requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+            async for message in self._pass_on(details.method, requests, context):
+                yield message
+
+        return grpc.stream_stream_rpc_method_handler(answer)  # on the wire a single message is a stream of one
+
+    async def _pass_on(self, method: str, requests: AsyncIterator[bytes], context: Any) -> AsyncIterator[bytes]:
+        metadata = list(context.invocation_metadata() or ())
+        try:
+            token = next((str(value) for key, value in metadata if key == AUTHORIZATION), "").removeprefix("Bearer ")
+            async with self._asking:  # one at a time: whoever guesses tokens keeps nobody's control plane busy
+                user = await asyncio.to_thread(self._find_user, token)
+            channel, own_token = await self._reach()
+        except TokenRefused as error:
+            await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
+        except ApiUnreachable as error:  # clients ask again
+            await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
+        except Failure as error:  # asking again would start the same anew
+            await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
+        suffix = user_context(user)
+        call = channel.stream_stream(method)(
+            (message + suffix async for message in requests),
+            metadata=(*passing(metadata), *([(AUTHORIZATION, f"Bearer {own_token}")] if own_token else ())),
+            timeout=context.time_remaining(),
+        )
+        try:
+            await context.send_initial_metadata(tuple(passing(await call.initial_metadata())))
+            async for message in call:
+                yield message
+            context.set_trailing_metadata(tuple(passing(await call.trailing_metadata())))
+        except grpc.aio.AioRpcError as error:
+            trailing = tuple(passing(error.trailing_metadata() or ()))
+            await context.abort(error.code(), error.details() or "", trailing)
+        finally:
+            call.cancel()  # our client may have gone; no harm to a call that has ended
+
+    async def _reach(self) -> tuple[Any, str]:
+        """Return a channel that is connected, and the token to use on it. Raises Failure."""
+        async with self._starting:
+            deadline = asyncio.get_running_loop().time() + START_SECONDS
+            while True:
+                if self._channel is not None and await self._is_connected():
+                    assert self._server
+                    return self._channel, self._server.token
+                if asyncio.get_running_loop().time() > deadline:
+                    raise ApiUnreachable("The Spark Connect server runs but does not answer.")
+                before, self._server = self._server, await asyncio.to_thread(self._servers.ensure)
+                if self._channel is not None:
+                    await self._channel.close()
+                self._channel = grpc.aio.insecure_channel(self._server.address, options=(*ANY_SIZE, IDLE_CHANNEL))
+                if before == self._server:
+                    await asyncio.sleep(PAUSE_SECONDS)  # it may be on its way out
+
+    async def _is_connected(self) -> bool:
+        try:
+            await asyncio.wait_for(self._channel.channel_ready(), CONNECT_SECONDS)
+        except TimeoutError:
+            return False
+        return True
+
+
+def passing(metadata: Iterable[tuple[str, Any]]) -> Iterable[tuple[str, Any]]:
+    """Yield what is passed on of a call's metadata: not what gRPC and we put there ourselves."""
+    return ((key, value) for key, value in metadata if key not in OURS)

@@ -1,0 +1,253 @@
+"""The gateway of Spark Connect with gRPC on both sides: TLS, users, what passes, servers that go and come back."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import grpc
+import pytest
+
+from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.kube_client import ApiUnreachable
+from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway, Server, TokenRefused, user_context
+from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
+from tests.waiting import until
+
+SECONDS = 30.0
+DETAILS = "grpc-status-details-bin"
+
+
+class EchoServer:
+    """A server that answers as a Connect server might: it knows what it was asked, and with what."""
+
+    def __init__(self) -> None:
+        self.metadata: list[dict[str, Any]] = []
+        self.seconds_left: list[float] = []
+        self.sent = 0
+        self.is_cancelled = threading.Event()
+        self._server: Any = None
+
+    def start(self) -> Server:
+        self._server = grpc.server(ThreadPoolExecutor(4), handlers=(self,), options=ANY_SIZE)
+        port = self._server.add_insecure_port("127.0.0.1:0")
+        self._server.start()
+        return Server(f"127.0.0.1:{port}", "the-servers-own")
+
+    def stop(self) -> None:
+        self._server.stop(None).wait()
+
+    def service(self, details: Any) -> Any:
+        name = details.method.removeprefix(SERVICE)
+        return grpc.stream_stream_rpc_method_handler(getattr(self, name.lower()))
+
+    def echo(self, requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        self.metadata.append(dict(context.invocation_metadata()))
+        self.seconds_left.append(context.time_remaining())
+        context.send_initial_metadata((("said-first", "hello"),))
+        context.set_trailing_metadata((("said-last", "bye"),))
+        yield from requests
+
+    def fails(self, _requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        context.set_trailing_metadata(((DETAILS, b"\x08\x05"),))
+        context.abort(grpc.StatusCode.NOT_FOUND, "no such table")
+        yield b""
+
+    def endless(self, _requests: Iterator[bytes], context: Any) -> Iterator[bytes]:
+        context.add_callback(self.is_cancelled.set)
+        while True:
+            self.sent += 1
+            yield bytes(1 << 20)
+
+
+class Servers:
+    """Whatever the gateway is given as its server, counted."""
+
+    def __init__(self, *found: Server | Callable[[], Server] | Failure) -> None:
+        self._found = list(found)
+        self.asked = 0
+
+    def ensure(self) -> Server:
+        self.asked += 1
+        each = self._found.pop(0) if len(self._found) > 1 else self._found[0]
+        if isinstance(each, Failure):
+            raise each
+        return each() if callable(each) else each
+
+
+def find_user(token: str) -> str:
+    if token == "unreachable":
+        raise ApiUnreachable("nobody answers")
+    if not token.endswith("-token"):
+        raise TokenRefused("The token has expired.")
+    return token.removesuffix("-token")
+
+
+@pytest.fixture
+def echo() -> Iterator[EchoServer]:
+    server = EchoServer()
+    yield server
+    server.stop()
+
+
+@pytest.fixture(scope="module")
+def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
+    files = CertificateFiles(tmp_path_factory.mktemp("tls"))
+    ensure_certificates(files, frozenset({"localhost"}), datetime.now(UTC))
+    return files
+
+
+@contextmanager
+def gateway(files: CertificateFiles, servers: Servers) -> Iterator[int]:
+    """Run a gateway; yield its port."""
+    ports: list[int] = []
+    is_over = threading.Event()
+
+    async def wait(port: int) -> None:
+        ports.append(port)
+        await asyncio.to_thread(is_over.wait)
+
+    async def serve() -> None:
+        certificate = files.chain.read_bytes()
+        await Gateway(find_user, servers).run(bind="127.0.0.1", port=0, certificate=certificate, until=wait)
+
+    thread = threading.Thread(target=asyncio.run, args=(serve(),))
+    thread.start()
+    try:
+        until(lambda: bool(ports), "the gateway to listen")
+        yield ports[0]
+    finally:
+        is_over.set()
+        thread.join()
+
+
+@contextmanager
+def client(port: int, ca: Path) -> Iterator[Any]:
+    """Yield a channel that trusts an authority."""
+    trust = grpc.ssl_channel_credentials(ca.read_bytes())
+    with grpc.secure_channel(f"localhost:{port}", trust, options=ANY_SIZE) as channel:
+        yield channel
+
+
+def call(channel: Any, method: str, *messages: bytes, token: str = "ana-token", **more: str) -> Any:
+    metadata = ((("authorization", f"Bearer {token}"),) if token else ()) + tuple(more.items())
+    return channel.stream_stream(SERVICE + method)(iter(messages), metadata=metadata, timeout=SECONDS)
+
+
+def refusal(channel: Any, method: str = "Echo", *, token: str = "ana-token") -> tuple[Any, str]:
+    with pytest.raises(grpc.RpcError) as failed:
+        list(call(channel, method, b"", token=token))
+    return failed.value.code(), failed.value.details()  # type: ignore[attr-defined]  # of a call that failed
+
+
+def test_what_is_said_passes_as_the_user_of_the_token(echo: EchoServer, certificates: CertificateFiles) -> None:
+    large = bytes(9 << 20)  # gRPC's own limit is 4 MiB
+    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
+        answer = call(channel, "Echo", b"one", large, token="ana-token", **{"x-mine": "kept"})
+        said = list(answer)
+
+    assert said == [b"one" + user_context("ana"), large + user_context("ana")]
+    assert dict(answer.initial_metadata())["said-first"] == "hello"
+    assert dict(answer.trailing_metadata())["said-last"] == "bye"
+    assert echo.metadata[0]["authorization"] == "Bearer the-servers-own"
+    assert echo.metadata[0]["x-mine"] == "kept"
+    assert 0 < echo.seconds_left[0] <= SECONDS
+
+
+@pytest.mark.parametrize(
+    ("token", "code", "words"),
+    [
+        ("expired", grpc.StatusCode.UNAUTHENTICATED, "The token has expired."),
+        ("", grpc.StatusCode.UNAUTHENTICATED, "The token has expired."),
+        ("unreachable", grpc.StatusCode.UNAVAILABLE, "nobody answers"),
+    ],
+)
+def test_a_refused_user_reaches_no_server(
+    certificates: CertificateFiles, token: str, code: grpc.StatusCode, words: str
+) -> None:
+    servers = Servers(Failure("never asked"))
+    with gateway(certificates, servers) as port, client(port, certificates.ca) as channel:
+        assert refusal(channel, token=token) == (code, words)
+
+    assert servers.asked == 0
+
+
+def test_only_spark_connect_is_served(echo: EchoServer, certificates: CertificateFiles) -> None:
+    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
+        with pytest.raises(grpc.RpcError) as failed:
+            list(channel.stream_stream("/grpc.health.v1.Health/Check")(iter([b""])))
+
+    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+
+
+def test_a_client_with_another_authority_does_not_speak_to_it(certificates: CertificateFiles, tmp_path: Path) -> None:
+    other = CertificateFiles(tmp_path)
+    ensure_certificates(other, frozenset({"localhost"}), datetime.now(UTC))
+    servers = Servers(Failure("never asked"))
+    with gateway(certificates, servers) as port, client(port, other.ca) as channel:
+        code, words = refusal(channel)
+
+    assert code == grpc.StatusCode.UNAVAILABLE
+    assert "CERTIFICATE_VERIFY_FAILED" in words
+    assert servers.asked == 0
+
+
+def test_a_servers_error_passes_with_its_details(echo: EchoServer, certificates: CertificateFiles) -> None:
+    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
+        with pytest.raises(grpc.RpcError) as failed:
+            list(call(channel, "Fails", b""))
+
+    error: Any = failed.value
+    assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "no such table")
+    assert dict(error.trailing_metadata())[DETAILS] == b"\x08\x05"
+
+
+def test_a_client_that_goes_ends_its_call_and_one_that_is_slow_slows_the_server(
+    echo: EchoServer, certificates: CertificateFiles
+) -> None:
+    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
+        answer = call(channel, "Endless", b"")
+        next(answer)
+        until(lambda: stands_still(echo), "the server to stop sending")
+        assert echo.sent < 100
+
+        answer.cancel()
+
+        assert echo.is_cancelled.wait(SECONDS)
+
+
+def stands_still(echo: EchoServer) -> bool:
+    before = echo.sent
+    time.sleep(0.5)
+    return echo.sent == before
+
+
+def test_a_server_that_has_ended_is_started_by_the_next_call(certificates: CertificateFiles) -> None:
+    first, second = EchoServer(), EchoServer()
+    servers = Servers(first.start(), second.start)
+    with gateway(certificates, servers) as port, client(port, certificates.ca) as channel:
+        list(call(channel, "Echo", b"1"))
+        list(call(channel, "Echo", b"2"))
+        assert servers.asked == 1
+
+        first.stop()
+        list(call(channel, "Echo", b"3"))
+
+    assert servers.asked == 2
+    assert len(second.metadata) == 1
+    second.stop()
+
+
+def test_a_server_that_does_not_start_is_told_in_its_own_words(certificates: CertificateFiles) -> None:
+    with gateway(certificates, Servers(Failure("No room."))) as port, client(port, certificates.ca) as channel:
+        code, words = refusal(channel)
+
+    assert code == grpc.StatusCode.FAILED_PRECONDITION
+    assert words == "Spark Connect did not start: No room."
