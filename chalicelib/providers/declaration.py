@@ -7,7 +7,7 @@ write one.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -50,6 +50,16 @@ class EventSource:
 
     pattern: Callable[[Mapping[str, str]], dict[str, Any] | None]
     state: Callable[[dict[str, Any]], TaskState]
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPort:
+    """A port that a task listens on, and what the pod knows of the task."""
+
+    task: str  # the provider's name for it
+    container_id: str  # of a container that runs in it
+    address: str
+    port: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +137,9 @@ class ProviderDeclaration:
     log_delay_seconds: float = 0.0
     """How long after a container's end its log may still be incomplete."""
 
-    port_access: str = ""
-    """How to reach a port of a pod, where the control plane cannot forward to it: a text with {pod}, {address}
-    and {port}."""
+    tunnel: Callable[[TaskPort, int], Sequence[str]] | None = None
+    """Returns the command that carries a port of this machine to a task's port until it is ended, where the control
+    plane cannot forward to it."""
 
     session_access: str = ""
     """How to run a command in a pod, where the control plane cannot: the end of the sentence "use ..."."""

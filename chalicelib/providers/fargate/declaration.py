@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from chalicelib.extras import lacking
 from chalicelib.providers.base import Provider, ProviderUnavailable, Task, TaskState
-from chalicelib.providers.declaration import EventSource, ProviderContext, ProviderDeclaration
+from chalicelib.providers.declaration import EventSource, ProviderContext, ProviderDeclaration, TaskPort
 from chalicelib.providers.fargate.prices import SIZES, price_list
 
-PORT_ACCESS = (
-    "This control plane keeps no connection open, so it cannot forward to {pod}.\n"
-    "From a host in its VPC that the security group lets in, or through one (an instance that Session\n"
-    "Manager knows):\n"
-    "  aws ssm start-session --target INSTANCE --document-name AWS-StartPortForwardingSessionToRemoteHost \\\n"
-    "    --parameters host={address},portNumber={port},localPortNumber={port}"
-)
+TO_HOST = "AWS-StartPortForwardingSessionToRemoteHost"  # pods listen at their address, not on their loopback
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +111,19 @@ def event_state(detail: dict[str, Any]) -> TaskState:
     return task_state(detail)
 
 
+def tunnel(end: TaskPort, local_port: int) -> Sequence[str]:
+    """Return Session Manager's command for a port of a task that takes ECS Exec, whose agent it goes through.
+
+    The target's form is that of `aws ecs execute-command` (aws-cli, customizations/ecs/executecommand.py).
+    """
+    _, _, _, region, _, resource = end.task.split(":", 5)
+    _, cluster, task = resource.split("/")
+    target = f"ecs:{cluster}_{task}_{end.container_id}"
+    places = f"host={end.address},portNumber={end.port},localPortNumber={local_port}"
+    session = ("ssm", "start-session", "--region", region, "--target", target)
+    return ("aws", *session, "--document-name", TO_HOST, "--parameters", places)
+
+
 DECLARATION = ProviderDeclaration(
     name="fargate",
     summary="tasks of AWS ECS on Fargate",
@@ -145,6 +152,6 @@ DECLARATION = ProviderDeclaration(
     },
     log_delay_seconds=60.0,  # of CloudWatch: seconds as a rule
     events=EventSource(event_pattern, event_state),
-    port_access=PORT_ACCESS,
+    tunnel=tunnel,
     session_access="`aws ecs execute-command` on the task that the pod's annotation sparkanywhere.io/task names",
 )

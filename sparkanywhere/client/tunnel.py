@@ -1,0 +1,82 @@
+"""A port of this machine that a command of the provider's carries to a task, Session Manager's for instance."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+
+from sparkanywhere.client.failure import Failure
+
+START_SECONDS = 60.0
+LOOK_SECONDS = 0.1
+END_SECONDS = 5.0
+LAST_LINES = 5
+
+
+class TunnelFailed(Failure):
+    """The command carries nothing; str() has its last words."""
+
+
+class Tunnel:
+    """Runs the command within its `with`; it listens from the start of that."""
+
+    def __init__(self, command: Callable[[int], Sequence[str]], *, local_port: int = 0) -> None:
+        """`command` returns it for a port of this machine; a free one is taken where `local_port` is 0."""
+        self.port = local_port or _free_port()
+        self._command = command(self.port)
+        self._said: deque[str] = deque(maxlen=LAST_LINES)
+        self._process: subprocess.Popen[str] | None = None
+        self._reader = threading.Thread(target=self._read, name="tunnel", daemon=True)
+
+    def __enter__(self) -> Tunnel:
+        """Start the command and wait until it listens. Raises TunnelFailed."""
+        try:
+            self._process = subprocess.Popen(
+                self._command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            )
+        except FileNotFoundError:
+            raise TunnelFailed(f"{self._command[0]} is not installed here, which is to run: {self}") from None
+        self._reader.start()
+        deadline = time.monotonic() + START_SECONDS
+        while not self._listens():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.__exit__()
+                raise TunnelFailed(f"No port is carried to the task by: {self}\n  {'  '.join(self._said)}".rstrip())
+            time.sleep(LOOK_SECONDS)
+        return self
+
+    def __exit__(self, *_reason: object) -> None:
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(END_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        self._reader.join(END_SECONDS)
+
+    def __str__(self) -> str:
+        return " ".join(self._command)
+
+    def _read(self) -> None:
+        assert self._process
+        assert self._process.stdout
+        with self._process.stdout as output:
+            self._said.extend(output)
+
+    def _listens(self) -> bool:
+        with contextlib.suppress(OSError):
+            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+            return True
+        return False
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return int(probe.getsockname()[1])
