@@ -22,9 +22,11 @@ import benchmarks
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 # Those that need a Spark or an engine, or half an hour: run if the variable is set, or if named.
-ON_REQUEST = {"pi": "PI", "cli": "PI", "jvm": "PI", "keep_shuffle": "PI", "aws_jobs": "JOBS"} | dict.fromkeys(
-    ("docker", "docker_pi", "start", "parked"), "DOCKER"
-)
+ON_REQUEST = {
+    **dict.fromkeys(("pi", "cli", "jvm", "connect_query", "keep_shuffle"), "PI"),
+    **dict.fromkeys(("docker", "docker_pi", "start", "parked"), "DOCKER"),
+    "aws_jobs": "JOBS",
+}
 
 
 def main(names: list[str]) -> int:

@@ -124,7 +124,7 @@ def by_connect(all_versions: Sequence[Version]) -> list[Kind]:
         version.warm_up(SPARK)
     for _ in range(max(1, rounds() // 2)):
         for version in all_versions:
-            session, first, second, *more = ask(version, SPARK)
+            _, session, first, second, *more, _ = ask(version, SPARK)
             later = statistics.median(more)
             kind.add(version, {"second": second, "session": session, "first query": first, "later queries": later})
     return [kind]

@@ -25,7 +25,7 @@ INTERRUPTED = 130  # the shell's exit code for a program ended by Ctrl-C
 COMMANDS: dict[str, tuple[str, str]] = {
     "advise": ("sparkanywhere.cli.advise_command:advise", "Say which size of executors would have done for less."),
     "completion": ("sparkanywhere.cli.completion:completion", "Print what completes commands and names in a shell."),
-    "connect": ("sparkanywhere.cli.service_commands:connect", "Run a Spark Connect server and print its URL."),
+    "connect": ("sparkanywhere.cli.connect_command:connect", "Run a Spark Connect server and print its URL."),
     "contexts": ("sparkanywhere.cli.context_commands:contexts", "List the control planes that there are."),
     "cost": ("sparkanywhere.cli.commands:cost", "Show resource usage and cost."),
     "deploy": ("sparkanywhere.cli.deploy_command:deploy", "Put a control plane up on AWS, or take it down."),

@@ -1,27 +1,27 @@
-"""How a port of a pod is reached from here: by its own address, through the control plane, or by a tunnel into AWS."""
+"""How a port of a pod is reached: by its own address, through the control plane, or by a tunnel of its provider."""
 
 from __future__ import annotations
 
 import ipaddress
-import os
-import select
 import socket
-import sys
 import time
 import webbrowser
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import click
 
-from chalicelib.apimachinery.accessors import spec_of, status_of
+from chalicelib.apimachinery.accessors import annotations_of, spec_of, status_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
-from chalicelib.providers.declaration import ProviderDeclaration
+from chalicelib.providers.declaration import ProviderDeclaration, TaskPort
+from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.loopback import is_loopback
+from sparkanywhere.client.tunnel import Tunnel
 from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -56,32 +56,26 @@ def address_of(pod: JSON) -> str:
     return found
 
 
-def port_access(pod: JSON, port: int) -> str:
-    """Return how to get to a port of a pod that no control plane of ours forwards to, "" where one does."""
-    provider = _provider_of(pod)
-    text = provider.port_access if provider else ""
-    return text.format(pod=pod["metadata"]["name"], address=address_of(pod), port=port)
-
-
 def _provider_of(pod: JSON) -> ProviderDeclaration | None:
     return registry.of_node(str(spec_of(pod).get("nodeName", "")))
 
 
-def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> PortForward:
-    """Return what forwards a port of this machine to the pod's, within its `with`. Raises OSError."""
+def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> PortForward | Tunnel:
+    """Return what forwards a port of this machine to the pod's, within its `with`. Raises OSError, TunnelFailed."""
     from sparkanywhere.client.port_forward import PodPort, PortForward  # a WebSocket that most commands do not need
 
-    name = pod["metadata"]["name"]
+    provider, name = _provider_of(pod), pod["metadata"]["name"]
+    if provider and provider.tunnel:
+        statuses = status_of(pod).get("containerStatuses") or ()
+        running = next((str(each["containerID"]) for each in statuses if each.get("containerID")), "")
+        end = TaskPort(annotations_of(pod).get(TASK_ANNOTATION, ""), running, address_of(pod), port)
+        return Tunnel(partial(provider.tunnel, end), local_port=local_port)
     wanted = PodPort(target.access, target.namespace, name, port)
     return PortForward(wanted, tell=lambda words: echo(words, err=True), local_port=local_port)
 
 
 def show(target: Target, pod: JSON, port: int, *, opens: bool, forwards: bool, path: str = "") -> None:
     """Print the URL of a pod's web page, and open it if asked to; where it is forwarded, until Ctrl-C."""
-    if access := port_access(pod, port):
-        echo(access, err=True)
-        echo(f"http://localhost:{port}{path}")
-        return
     address = address_of(pod)
     is_near = is_here(target.access)
     if is_near and address and not forwards and answers(address, port):
@@ -119,17 +113,6 @@ def stay(target: Target, pod: JSON) -> None:
         if error.code != GONE:
             raise
     echo(f"{name} has ended.", err=True)
-
-
-def stay_until_eof(target: Target, pod: JSON) -> None:
-    """Wait until standard input or the pod ends. Raises ApiError, ApiUnreachable; KeyboardInterrupt on signals."""
-    client, path = KubeClient(target.access), f"/api/v1/namespaces/{target.namespace}/pods/{pod['metadata']['name']}"
-    with signals_as_interrupt():
-        while True:
-            if select.select([sys.stdin], [], [], LOOK_SECONDS)[0] and not os.read(sys.stdin.fileno(), 1):
-                return
-            if not is_alive(client.get(path)):
-                return
 
 
 def _tell(url: str, *, opens: bool) -> None:

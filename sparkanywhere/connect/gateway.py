@@ -1,15 +1,18 @@
 """The gateway: what Spark Connect clients speak TLS with, and what passes their calls on to a server.
 
-It knows gRPC and one fact of Spark's protocol: field 2 of every request is its UserContext. Whatever is called, requests
-and answers pass as bytes and one at a time, so that neither side is read faster than the other takes it. Spark keeps the
-sessions of each user apart, and takes the user from the request (SparkConnectSessionManager, 4.3): here it is the user
-of the token. Protocol: Spark 4.3, sql/connect/common, base.proto.
+It knows gRPC and one fact of Spark's protocol: field 2 of every request is its UserContext. Requests and answers pass
+as bytes, one at a time, so that neither side is read faster than the other takes it. Spark keeps the sessions of each
+user apart and takes the user from the request (SparkConnectSessionManager, 4.3): here that is the user of the token.
+Protocol: Spark 4.3, sql/connect/common, base.proto.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -76,7 +79,7 @@ def varint(number: int) -> bytes:
 
 
 class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
-    """Serves clients within its `async with`; `port` is where."""
+    """Serves clients, one server behind all of them."""
 
     def __init__(self, find_user: Callable[[str], str], servers: Servers) -> None:
         """`find_user` returns whose token that is; it may block, and raises TokenRefused or ApiUnreachable."""
@@ -86,24 +89,43 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         self._server: Server | None = None
         self._channel: Any = None  # of grpc.aio
 
-    async def run(
-        self, *, bind: str, port: int, certificate: bytes, until: Callable[[int], Awaitable[None]]
-    ) -> None:
-        """Serve with the certificate and key of a PEM until `until`, which gets the port, returns.
+    @contextmanager
+    def serving(self, *, bind: str, port: int, certificate: bytes) -> Iterator[int]:
+        """Serve with the certificate and key of a PEM, on a thread of its own; yield the port, a free one for 0.
 
         Raises OSError for a port that is taken.
         """
+        is_over, listening = threading.Event(), Future[int]()
+
+        def serve() -> None:
+            try:
+                asyncio.run(self._serve(bind, port, certificate, listening, is_over))
+            except OSError as error:
+                listening.set_exception(error)
+
+        thread = threading.Thread(target=serve, name="gateway", daemon=True)
+        thread.start()
+        try:
+            yield listening.result()
+        finally:
+            is_over.set()
+            thread.join()
+
+    async def _serve(
+        self, bind: str, port: int, certificate: bytes, listening: Future[int], is_over: threading.Event
+    ) -> None:
         server = grpc.aio.server(options=(*ANY_SIZE, *LISTENING))
         server.add_generic_rpc_handlers((self,))
         host = f"[{bind}]" if ":" in bind else bind
         try:
             credentials = grpc.ssl_server_credentials([(certificate, certificate)])
-            listening = server.add_secure_port(f"{host}:{port}", credentials)
+            bound = server.add_secure_port(f"{host}:{port}", credentials)
         except RuntimeError as error:
             raise OSError(f"{host}:{port} cannot be listened on: another program may have the port.") from error
         await server.start()
+        listening.set_result(bound)
         try:
-            await until(listening)
+            await asyncio.to_thread(is_over.wait)
         finally:
             await server.stop(STOP_SECONDS)
             if self._channel is not None:

@@ -125,11 +125,10 @@ CONNECT = Service("connect", connect_program.LISTENS)
 CONNECT_PROGRAM = Path(connect_program.__file__)
 
 
-def connect_spec(spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_host: bool, port: int = 0) -> JobSpec:
+def connect_spec(spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_host: bool) -> JobSpec:
     """Return the job of a Connect server: `spec` with its program, settings and token.
 
-    A pod without a network of its own listens on this machine's loopback, at `port` or, where that is 0, a free one.
-    Raises SpecError.
+    A pod without a network of its own listens on this machine's loopback, at a free port. Raises SpecError.
     """
     major = spec.spark.partition(".")[0]
     if major.isdecimal() and int(major) < OLDEST_MAJOR:
@@ -143,7 +142,7 @@ def connect_spec(spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_
         args=(f"{idle_seconds:g}", LOOPBACK if is_on_this_host else "$(SPARK_DRIVER_BIND_ADDRESS)"),
         labels={**spec.labels, SERVICE: CONNECT.label},
         conf={
-            "spark.connect.grpc.binding.port": str(port if is_on_this_host else CONNECT_PORT),
+            "spark.connect.grpc.binding.port": str(0 if is_on_this_host else CONNECT_PORT),
             **spec.conf,
             "spark.plugins": plugins,
             f"{SECRET_REF}{TOKEN_VARIABLE}": f"{secret}:{TOKEN_KEY}",
@@ -164,12 +163,12 @@ def token_secret(name: str, token: str) -> tuple[str, JSON]:
 
 
 def secret_of(driver: JSON) -> str:
-    """Return the name of the Secret that a Connect server's driver takes its token from."""
+    """Return the name of the Secret that a Connect server's driver takes its token from, "" where it asks for none."""
     for container in driver["spec"]["containers"]:
         for variable in container.get("env") or ():
             if variable["name"] == TOKEN_VARIABLE:
                 return str(variable["valueFrom"]["secretKeyRef"]["name"])
-    raise ValueError(f"{driver['metadata']['name']} has no token")
+    return ""
 
 
 def token_of(secret: Mapping[str, JSON]) -> str:
@@ -180,7 +179,7 @@ def token_of(secret: Mapping[str, JSON]) -> str:
 def is_on_loopback(driver: JSON) -> bool:
     """Return whether a Connect server listens on its machine's loopback, as connect_spec() had it."""
     args = next(iter(driver["spec"]["containers"]))["args"]
-    return bool(args[-1] == LOOPBACK)
+    return LOOPBACK in args
 
 
 def listening_port(line: str) -> int:
@@ -188,9 +187,9 @@ def listening_port(line: str) -> int:
     return int(line.rpartition(" ")[2])
 
 
-def connect_url(*, port: int, token: str) -> str:
-    """Return what a client takes as its remote; it must say localhost, else it wants TLS."""
-    return f"sc://localhost:{port}/;token={token}"
+def connect_url(*, host: str, port: int, token: str) -> str:
+    """Return what a client takes as its remote."""
+    return f"sc://{f'[{host}]' if ':' in host else host}:{port}/;use_ssl=true;token={token}"
 
 
 HISTORY = Service("history", "Bound HistoryServer to")

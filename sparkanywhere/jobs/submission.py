@@ -52,9 +52,12 @@ def submit(
     say: Say = nothing,
     beside: Sequence[tuple[str, JSON]] = (),
     folder: str = "",
+    alter: Callable[[Objects, JobSpec], Objects] | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Submitted:
     """Bring the job's files, create its objects, and those `beside` for its driver to own; return what was made.
+
+    `alter` has the last word on the objects.
 
     The program works in `folder`, an absolute path of this machine, where the driver's pod sees that.
     Raises SpecError, JarsFailed, FileFailed, ApiError or ApiUnreachable; then nothing of it is left, but for files that
@@ -71,6 +74,8 @@ def submit(
         made = with_event_log(made, spec)
     if here:
         made = here.applied(made, spec)
+    if alter:
+        made = alter(made, spec)
     name = _create(client, made, (*beside, *secrets), namespace=spec.namespace, say=say)
     # The other commands look for the driver's pod, which a Job makes a moment later; not for long.
     for _ in range(DRIVER_LOOKS if spec.max_attempts > 1 else 0):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -107,25 +106,8 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 @contextmanager
 def gateway(files: CertificateFiles, servers: Servers) -> Iterator[int]:
     """Run a gateway; yield its port."""
-    ports: list[int] = []
-    is_over = threading.Event()
-
-    async def wait(port: int) -> None:
-        ports.append(port)
-        await asyncio.to_thread(is_over.wait)
-
-    async def serve() -> None:
-        certificate = files.chain.read_bytes()
-        await Gateway(find_user, servers).run(bind="127.0.0.1", port=0, certificate=certificate, until=wait)
-
-    thread = threading.Thread(target=asyncio.run, args=(serve(),))
-    thread.start()
-    try:
-        until(lambda: bool(ports), "the gateway to listen")
-        yield ports[0]
-    finally:
-        is_over.set()
-        thread.join()
+    with Gateway(find_user, servers).serving(bind="127.0.0.1", port=0, certificate=files.chain.read_bytes()) as port:
+        yield port
 
 
 @contextmanager
@@ -144,7 +126,7 @@ def call(channel: Any, method: str, *messages: bytes, token: str = "ana-token", 
 def refusal(channel: Any, method: str = "Echo", *, token: str = "ana-token") -> tuple[Any, str]:
     with pytest.raises(grpc.RpcError) as failed:
         list(call(channel, method, b"", token=token))
-    return failed.value.code(), failed.value.details()  # type: ignore[attr-defined]  # of a call that failed
+    return failed.value.code(), failed.value.details()
 
 
 def test_what_is_said_passes_as_the_user_of_the_token(echo: EchoServer, certificates: CertificateFiles) -> None:
@@ -180,11 +162,14 @@ def test_a_refused_user_reaches_no_server(
 
 
 def test_only_spark_connect_is_served(echo: EchoServer, certificates: CertificateFiles) -> None:
-    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
-        with pytest.raises(grpc.RpcError) as failed:
-            list(channel.stream_stream("/grpc.health.v1.Health/Check")(iter([b""])))
+    with (
+        gateway(certificates, Servers(echo.start())) as port,
+        client(port, certificates.ca) as channel,
+        pytest.raises(grpc.RpcError) as failed,
+    ):
+        list(channel.stream_stream("/grpc.health.v1.Health/Check")(iter([b""])))
 
-    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED  # type: ignore[attr-defined]
+    assert failed.value.code() == grpc.StatusCode.UNIMPLEMENTED
 
 
 def test_a_client_with_another_authority_does_not_speak_to_it(certificates: CertificateFiles, tmp_path: Path) -> None:
@@ -200,9 +185,12 @@ def test_a_client_with_another_authority_does_not_speak_to_it(certificates: Cert
 
 
 def test_a_servers_error_passes_with_its_details(echo: EchoServer, certificates: CertificateFiles) -> None:
-    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
-        with pytest.raises(grpc.RpcError) as failed:
-            list(call(channel, "Fails", b""))
+    with (
+        gateway(certificates, Servers(echo.start())) as port,
+        client(port, certificates.ca) as channel,
+        pytest.raises(grpc.RpcError) as failed,
+    ):
+        list(call(channel, "Fails", b""))
 
     error: Any = failed.value
     assert (error.code(), error.details()) == (grpc.StatusCode.NOT_FOUND, "no such table")
@@ -250,4 +238,14 @@ def test_a_server_that_does_not_start_is_told_in_its_own_words(certificates: Cer
         code, words = refusal(channel)
 
     assert code == grpc.StatusCode.FAILED_PRECONDITION
-    assert words == "Spark Connect did not start: No room."
+    assert words == "No room."
+
+
+def test_a_port_that_another_has_is_told(certificates: CertificateFiles) -> None:
+    with gateway(certificates, Servers(Failure(""))) as port:
+        second = Gateway(find_user, Servers(Failure("")))
+        with (
+            pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be listened on"),
+            second.serving(bind="127.0.0.1", port=port, certificate=certificates.chain.read_bytes()),
+        ):
+            pass

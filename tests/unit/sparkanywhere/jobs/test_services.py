@@ -9,6 +9,7 @@ import pytest
 
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
+from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import event_log, services
 from sparkanywhere.jobs.jar_sets import sets_of_place
@@ -128,9 +129,9 @@ def test_a_server_that_does_not_come_up_is_not_waited_for_for_ever(kube: InProce
         wait_until_up(kube, pod, HISTORY, monotonic=lambda: next(clock), sleep=lambda _seconds: None)
 
 
-def connect_job(*, is_on_this_host: bool = False, port: int = 0, **changed: Any) -> JobSpec:  # Any: its fields
+def connect_job(*, is_on_this_host: bool = False, **changed: Any) -> JobSpec:  # Any: its fields
     spec = JobSpec(application="local:///replaced.py", name="spark-connect", **changed)
-    return services.connect_spec(spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host, port=port)
+    return services.connect_spec(spec, idle_seconds=90, secret="t", is_on_this_host=is_on_this_host)
 
 
 def test_a_connect_server_takes_its_token_from_a_secret_that_goes_with_it(kube: InProcessClient) -> None:
@@ -146,9 +147,9 @@ def test_a_connect_server_takes_its_token_from_a_secret_that_goes_with_it(kube: 
 
 
 def test_a_connect_server_of_this_machine_listens_on_its_loopback_alone() -> None:
-    here, elsewhere = connect_job(is_on_this_host=True, port=41234), connect_job(port=41234)
+    here, elsewhere = connect_job(is_on_this_host=True), connect_job()
 
-    assert (here.args, here.conf["spark.connect.grpc.binding.port"]) == (("90", "127.0.0.1"), "41234")
+    assert (here.args, here.conf["spark.connect.grpc.binding.port"]) == (("90", "127.0.0.1"), "0")
     assert elsewhere.args == ("90", "$(SPARK_DRIVER_BIND_ADDRESS)")
     assert elsewhere.conf["spark.connect.grpc.binding.port"] == "15002"
 
@@ -169,10 +170,15 @@ def test_a_server_is_not_tried_again() -> None:
         connect_job(max_attempts=2)
 
 
-def test_the_url_says_localhost_since_clients_send_a_token_in_the_clear_nowhere_else() -> None:
-    port = services.listening_port(f"{LISTENS} 41234")
+def test_what_the_program_says_has_its_port() -> None:
+    assert services.listening_port(f"{LISTENS} 41234") == 41234
 
-    assert services.connect_url(port=port, token="a_b-c") == "sc://localhost:41234/;token=a_b-c"
+
+@pytest.mark.parametrize(("host", "shown"), [("spark.example.com", "spark.example.com"), ("::1", "[::1]")])
+def test_the_url_wants_tls_for_its_token(host: str, shown: str) -> None:
+    url = services.connect_url(host=host, port=41234, token="a_b-c")
+
+    assert url == f"sc://{shown}:41234/;use_ssl=true;token=a_b-c"
 
 
 @pytest.mark.parametrize(
@@ -210,7 +216,18 @@ def test_pods_addresses_mean_something_only_beside_their_control_plane(url: str,
     assert reach.is_here(Access(url)) is is_here
 
 
-def test_the_way_into_a_task_names_its_address_and_port() -> None:
-    pod = {"metadata": {"name": "d"}, "spec": {"nodeName": "fargate-arm64"}, "status": {"podIP": "10.0.3.9"}}
+def test_a_port_of_a_task_is_reached_by_the_command_of_its_provider() -> None:
+    task = "arn:aws:ecs:eu-west-1:123456789012:task/spark/0a1b"
+    pod = {
+        "metadata": {"name": "d", "annotations": {"sparkanywhere.io/task": task}},
+        "spec": {"nodeName": "fargate-arm64"},
+        "status": {"podIP": "10.0.3.9", "containerStatuses": [{"name": "main", "containerID": "0a1b-77"}]},
+    }
 
-    assert "host=10.0.3.9,portNumber=4040,localPortNumber=4040" in reach.port_access(pod, 4040)
+    tunnel = reach.forward(Target(Access("https://plane.example.com")), pod, 4040, local_port=4141)
+
+    assert str(tunnel) == (
+        "aws ssm start-session --region eu-west-1 --target ecs:spark_0a1b_0a1b-77"
+        " --document-name AWS-StartPortForwardingSessionToRemoteHost"
+        " --parameters host=10.0.3.9,portNumber=4040,localPortNumber=4141"
+    )
