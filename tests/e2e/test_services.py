@@ -93,6 +93,7 @@ def connect(cluster: SparkCluster, tmp_path: Path) -> Iterator[Callable[..., str
     sparkanywhere(cluster, "connect", "--stop", **state)
 
 
+@pytest.mark.timeout(600)  # two starts of Spark and half a minute of nothing
 def test_users_share_a_server_by_urls_that_outlive_drops_and_its_end(
     spark: Spark, cluster: SparkCluster, connect: Callable[..., str], tmp_path: Path
 ) -> None:
