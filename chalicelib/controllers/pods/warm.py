@@ -29,6 +29,7 @@ from chalicelib.resources.pods.marks import (
     CLAIMED_AT,
     HOME_ZONE,
     KEEP_WARM,
+    PARK,
     PARKED_POD,
     TAKES_WARM,
     WAITS_FOR,
@@ -63,7 +64,10 @@ class WarmTasks:
         wishes = annotations_of(pod)
         why = f"provider {self._node.name} starts tasks for pods that are there, and keeps none warm"
         if WARM not in wishes:
-            return [f"metadata.annotations[{KEEP_WARM}]: {why}"] if KEEP_WARM in wishes and not self._provider else []
+            unmet = (
+                [] if self._provider else [each for each in (KEEP_WARM, PARK) if wishes.get(each, "false") != "false"]
+            )
+            return [f"metadata.annotations[{each}]: {why}" for each in unmet]
         if self._provider is not None:
             why = f"{WARM} is for a driver of Spark whose name begins with {NAMES}"
             if driver_container(pod) is not None and pod["metadata"].get("name", "").startswith(NAMES):

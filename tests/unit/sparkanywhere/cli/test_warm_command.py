@@ -135,19 +135,26 @@ def test_a_control_plane_that_keeps_none_warm_says_so(tmp_path: Path) -> None:
         plane.close()
 
 
-def test_a_job_that_keeps_nothing_warm_says_why_once(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("name", "wish", "is_met"), [("keep-warm", "10m", False), ("park", "true", False), ("park", "false", True)]
+)
+def test_a_wish_for_early_tasks_that_is_not_met_is_told_once(
+    tmp_path: Path, name: str, wish: str, is_met: bool
+) -> None:
     said: list[str] = []
     plane = control_plane(tmp_path, provider="process")
     try:
-        kept = JobSpec(application=A_PROGRAM, namespace="default", keep_warm="10m")
-        submit(InProcessClient(ApiClient(plane)), kept, suffix="0a", say=said.append)
+        conf = {f"spark.kubernetes.driver.annotation.sparkanywhere.io/{name}": wish}
+        job = JobSpec(application=A_PROGRAM, namespace="default", conf=conf)
+        submit(InProcessClient(ApiClient(plane)), job, suffix="0a", say=said.append)
     finally:
         plane.close()
 
-    assert said == [
-        "Warning: metadata.annotations[sparkanywhere.io/keep-warm]: provider process starts tasks for pods that are"
+    expected = (
+        f"Warning: metadata.annotations[sparkanywhere.io/{name}]: provider process starts tasks for pods that are"
         " there, and keeps none warm"
-    ]
+    )
+    assert said == ([] if is_met else [expected])
 
 
 @pytest.fixture
