@@ -56,7 +56,7 @@ class LambdaFunction:
         self._make: Callable[[], ExecutionEnvironment] = lambda: ExecutionEnvironment(
             task_root=task_root, runtime=runtime, handler=handler, environ=self.environ, log=log
         )
-        self._timeout_seconds = timeout_seconds
+        self.timeout_seconds = timeout_seconds
         self._account = account
         self._lock = threading.Lock()
         self._free: list[ExecutionEnvironment] = []
@@ -86,7 +86,7 @@ class LambdaFunction:
         with self._account.slot(waits=waits):
             environment = self._take()
             try:
-                return environment.invoke(event, timeout_seconds=self._timeout_seconds)
+                return environment.invoke(event, timeout_seconds=self.timeout_seconds)
             finally:
                 self._give_back(environment)
 
@@ -107,7 +107,7 @@ class LambdaFunction:
             with self._account.slot(waits=False):
                 environment = self._take()
                 try:
-                    for piece in environment.stream(event, timeout_seconds=self._timeout_seconds):
+                    for piece in environment.stream(event, timeout_seconds=self.timeout_seconds):
                         pieces.put(piece)
                 finally:
                     self._give_back(environment)
