@@ -1,8 +1,8 @@
 """The jars of `--with`: fetched into this machine's cache, and put where driver and executors load them from.
 
-Processes of this machine read them where they lie, by Spark's scheme local:. Spark before 4.0 would copy them into the
-driver's folder, so there they come before the class path instead. For all other pods they are the job's --jars, which
-the control plane stages.
+Processes of this machine read them where they lie, by Spark's scheme local:, and so do pods whose image holds them.
+Spark before 4.0 would copy them into the driver's folder, so there they come before the class path instead. For all
+other pods they are the job's --jars, which the control plane stages.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from chalicelib.config import Settings
+from sparkanywhere.jars.image_tag import held_by, place
 from sparkanywhere.jars.jar_cache import ensure_jars
 from sparkanywhere.jars.repository import find_repository
 from sparkanywhere.jars.table import jar_table
@@ -39,6 +40,12 @@ def fetch_jars(
     return ensure_jars(jars, cache=cache, repository=find_repository(environ, home=Path.home()), progress=progress)
 
 
+def in_image(spec: JobSpec) -> bool:
+    """Return whether a job's image says by its tag that it holds the jars that the job asks for."""
+    held = held_by(spec.image)
+    return held is not None and held.spark == spec.spark and set(wanted_sets(spec)) <= set(held.sets)
+
+
 def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> JobSpec:
     """Return the job with the jars that it asks for. If `is_local`, its pods are processes of this machine.
 
@@ -46,8 +53,10 @@ def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> J
     """
     if not wanted_sets(spec):
         return spec
-    paths = [str(path) for path in fetch_jars(spec, environ)]
-    if not is_local:
+    jars = jar_table().jars(wanted_sets(spec), spec.spark)
+    held = not is_local and in_image(spec)
+    paths = [str(place(jar)) for jar in jars] if held else [str(path) for path in fetch_jars(spec, environ)]
+    if not is_local and not held:
         return replace(spec, jars=(*spec.jars, *paths))
     if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS:
         return replace(spec, jars=(*spec.jars, *(f"local://{quote(path)}" for path in paths)))

@@ -15,6 +15,7 @@ from pathlib import Path
 import javaproperties
 
 from chalicelib.apimachinery.types import JSON
+from chalicelib.resources.configuration.secrets import DELETE_AT_END
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
 from sparkanywhere.jobs.driver_pod import driver_pod, read_template
 from sparkanywhere.jobs.job_fields import TEMPLATE_FILE
@@ -82,7 +83,9 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
         owned.append(("configmaps", _immutable("ConfigMap", f"{name}-files", binaryData=contents)))
     if fetched:
         entries = {key: _base64(text.encode()) for key, text in fetch_list(fetched).items()}
-        owned.append(("secrets", _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)))
+        secret = _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)
+        secret["metadata"]["annotations"] = {DELETE_AT_END: "true"}  # it holds what opens the files
+        owned.append(("secrets", secret))
     if spec.executor_template:
         read_template(spec.executor_template, "--executor-template")
         template = {TEMPLATE_FILE: Path(spec.executor_template).read_text(encoding="utf-8-sig")}

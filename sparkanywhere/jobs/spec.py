@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sparkanywhere.client.failure import Failure
+from sparkanywhere.jars.image_tag import held_by
 from sparkanywhere.jobs.jar_sets import fitting_spark, wanted_sets
 from sparkanywhere.jobs.job_fields import BY_PROPERTY, JOB_OPTIONS, JobFields
 from sparkanywhere.jobs.spec_problems import problems
@@ -38,10 +39,13 @@ class JobSpec(JobFields):
         for name, value in {**found, "conf": rest}.items():
             object.__setattr__(self, name, value)  # it is frozen from here on
         if not self.spark:
-            if self.image and wanted_sets(self):
+            held = held_by(self.image)
+            if held:
+                object.__setattr__(self, "spark", held.spark)
+            elif self.image and wanted_sets(self):
                 option = "--with" if self.jar_sets else "--catalog"
                 raise SpecError(f"{option} depends on the Spark of --image: say which it is by --spark.")
-            object.__setattr__(self, "spark", fitting_spark(self))
+            object.__setattr__(self, "spark", self.spark or fitting_spark(self))
         for problem in problems(self):
             raise SpecError(problem)  # the first one
 

@@ -108,8 +108,6 @@ def build(
     client: Any, name: str, kind: Kind, *, base: str, home: Path, packages: Path | None, progress: Progress
 ) -> None:
     """Build an image of a SPARK_HOME and a folder of Python packages, if any. Repeatable. Raises ImageFailed."""
-    from docker.errors import APIError
-
     with tempfile.TemporaryDirectory(prefix="sparkanywhere-") as scratch:
         wrapper = Path(scratch, "java")
         wrapper.write_text(_wrapper(home))
@@ -118,26 +116,42 @@ def build(
         empty.mkdir()
         of_python = {"python": empty, "spark/python": empty}  # COPY wants to find them
         files = {"java": wrapper, "classes.txt.gz": CLASSES, **of_python, **context_files(home, packages)}
-        total_bytes = sum(path.stat().st_size for path in files.values())
-        try:
-            lines = client.build(
-                fileobj=pieces(files, total_bytes, progress),
-                custom_context=True,
-                tag=name,
-                buildargs={"BASE": base, "CLASS_PATH": class_path(home, IMAGE_HOME)},
-                labels=kind.labels,
-                rm=True,
-                forcerm=True,
-                decode=True,
-            )
-            for line in lines:
-                if "error" in line:
-                    raise ImageFailed(f"The engine could not build {name}: {line['error']}")
-                step = str(line.get("stream", "")).strip()
-                if step.startswith("Step "):
-                    progress(Step(f"Building {name}: {step.partition(' : ')[0].lower()}"))
-        except APIError as error:
-            raise ImageFailed(f"The engine could not build {name}: {error.explanation or error}") from error
+        arguments = {"BASE": base, "CLASS_PATH": class_path(home, IMAGE_HOME)}
+        run_build(client, name, files, labels=kind.labels, progress=progress, arguments=arguments)
+
+
+def run_build(
+    client: Any,
+    name: str,
+    files: Mapping[str, Path],
+    *,
+    labels: Mapping[str, str],
+    progress: Progress,
+    arguments: Mapping[str, str] | None = None,
+) -> None:
+    """Have the engine build an image of a context: path in it -> file on this machine. Raises ImageFailed."""
+    from docker.errors import APIError
+
+    total_bytes = sum(path.stat().st_size for path in files.values())
+    try:
+        lines = client.build(
+            fileobj=pieces(files, total_bytes, progress),
+            custom_context=True,
+            tag=name,
+            buildargs=dict(arguments or {}),
+            labels=dict(labels),
+            rm=True,
+            forcerm=True,
+            decode=True,
+        )
+        for line in lines:
+            if "error" in line:
+                raise ImageFailed(f"The engine could not build {name}: {line['error']}")
+            step = str(line.get("stream", "")).strip()
+            if step.startswith("Step "):
+                progress(Step(f"Building {name}: {step.partition(' : ')[0].lower()}"))
+    except APIError as error:
+        raise ImageFailed(f"The engine could not build {name}: {error.explanation or error}") from error
 
 
 def _wrapper(home: Path) -> str:
