@@ -17,7 +17,7 @@ from sparkanywhere.jars.image_tag import held_by, place
 from sparkanywhere.jars.jar_cache import ensure_jars
 from sparkanywhere.jars.repository import find_repository
 from sparkanywhere.jars.table import jar_table
-from sparkanywhere.jobs.jar_sets import wanted_sets
+from sparkanywhere.jobs.jar_sets import sets_of_place, wanted_sets
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.staging import Say, nothing
 from sparkanywhere.spark.progress import Progress, silent
@@ -58,7 +58,8 @@ def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> J
     paths = [str(place(jar)) for jar in jars] if held else [str(path) for path in fetch_jars(spec, environ)]
     if not is_local and not held:
         return replace(spec, jars=(*spec.jars, *paths))
-    if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS:
+    # an executor that is told to end reaches the bucket by a thread which sees its class path alone
+    if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS and not sets_of_place(spec.keep_shuffle):
         return replace(spec, jars=(*spec.jars, *(f"local://{quote(path)}" for path in paths)))
     executors = [*filter(None, [spec.conf.get(EXECUTORS_CLASS_PATH)]), *paths]
     drivers = [*filter(None, [spec.driver_class_path]), *paths]

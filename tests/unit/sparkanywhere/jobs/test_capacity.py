@@ -93,14 +93,16 @@ class Nodes:
 
 
 @pytest.mark.parametrize(
-    ("provider", "place", "is_refused"),
+    ("provider", "place", "image", "refusal"),
     [
-        *(("docker", "/shuffle", True), ("fargate", "file:///shuffle", True), ("process", "/shuffle", False)),
-        *(("docker", "s3://bucket/shuffle", False), ("", "/shuffle", False), ("docker", "", False)),
+        *(("docker", "/shuffle", "", "name a bucket"), ("fargate", "file:///shuffle", "mine", "name a bucket")),
+        *(("process", "/shuffle", "", ""), ("process", "s3://bucket/shuffle", "", ""), ("docker", "", "", "")),
+        *(("docker", "s3://bucket/s", "", "jars of --with s3"), ("fargate", "gs://bucket/s", "", "jars of --with gcs")),
+        *(("docker", "s3://bucket/shuffle", "mine", ""), ("", "/shuffle", "", "")),
     ],
 )
-def test_a_folder_keeps_no_shuffle_data_of_pods_that_do_not_share_it(
-    provider: str, place: str, is_refused: bool
-) -> None:
-    with pytest.raises(SpecError, match="name a bucket") if is_refused else nullcontext():
-        check_shuffle(cast(KubeClient, Nodes(provider)), spec(keep_shuffle=place))
+def test_shuffle_data_is_kept_where_executors_get_to(provider: str, place: str, image: str, refusal: str) -> None:
+    job = spec(keep_shuffle=place, image=image, spark="4.3.0")
+
+    with pytest.raises(SpecError, match=refusal) if refusal else nullcontext():
+        check_shuffle(cast(KubeClient, Nodes(provider)), job)

@@ -33,11 +33,11 @@ def settings(spec: JobSpec) -> dict[str, str]:
 
 @pytest.fixture
 def environ(tmp_path: Path) -> Mapping[str, str]:
-    """Return an environment whose cache has every jar of Delta's row, by size, and whose repository has none."""
+    """Return an environment whose cache has the jars of Delta and S3, by size, and whose repository has none."""
     cache = tmp_path / "my cache"
     for spark in jar_table().sparks.values():
         if jar_table().newest_spark(["delta"]) >= spark:
-            for jar in jar_table().jars(["delta"], spark):
+            for jar in jar_table().jars(["delta", "s3"], spark):
                 path = cached(jar, cache)
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.touch()
@@ -132,6 +132,15 @@ def test_before_spark_4_they_come_before_the_class_path_beside_the_users(environ
     assert drivers[1:] == executors[1:]
     assert [Path(each).name for each in drivers[1:]] == ["delta-spark_2.12-3.3.3.jar", "delta-storage-3.3.3.jar"]
     assert spec.jars == ()
+
+
+def test_they_come_before_the_class_path_of_executors_that_leave_data_in_a_bucket(environ: Mapping[str, str]) -> None:
+    spec = with_jars(job(keep_shuffle="s3://b/shuffle", spark="4.1.4"), environ, is_local=True)
+    folder = with_jars(job(keep_shuffle="/shuffle", jar_sets=("s3",), spark="4.1.4"), environ, is_local=True)
+
+    assert "hadoop-aws-3.4.2.jar" in spec.conf[EXECUTORS_CLASS_PATH]
+    assert spec.driver_class_path == spec.conf[EXECUTORS_CLASS_PATH]
+    assert EXECUTORS_CLASS_PATH not in folder.conf
 
 
 def test_other_pods_get_them_as_files_of_the_job(environ: Mapping[str, str]) -> None:
