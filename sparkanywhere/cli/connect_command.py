@@ -103,7 +103,9 @@ next(each for each in connect.params if each.name == "name").help = "Name of the
 def _keep(kept: KeptGateway, target: Target, options: dict[str, Any], typed: list[str]) -> None:
     """Have a server and a gateway that stays, and hand out a token."""
     connect_job(options, typed, target.namespace)  # better refused now
-    account = _account(options)
+    seconds = round(options["hours"] * HOUR)
+    # first, since a control plane that does not answer says so here
+    token = issue(KubeClient(target.access), target.namespace, _account(options), seconds=seconds)
     with locked(kept.folder):
         gateway, is_ours = kept.find(), False
         if gateway is None:
@@ -113,8 +115,6 @@ def _keep(kept: KeptGateway, target: Target, options: dict[str, Any], typed: lis
         try:
             with closing(ConnectServer(lambda: target, partial(start_server, options=options, typed=typed))) as server:
                 server.up()
-            seconds = round(options["hours"] * HOUR)
-            token = issue(KubeClient(target.access), target.namespace, account, seconds=seconds)
         except BaseException:
             if is_ours:
                 kept.stop()
