@@ -107,6 +107,7 @@ docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and do
 
 jars: $(DEV) ## Pin the jars of --with, run each set with each Spark, and write the matrix of docs/data.md (S3=URL)
 	@$(BIN)/python -m tools.jar_sums
+	@$(BIN)/python -m tools.jar_sums --newer
 	@$(BIN)/python -m tools.jar_matrix $(if $(S3),--s3 "$(S3)")
 
 vendor: $(RUN) ## Fetch what Lambda needs beside our code, as deploy and package do by themselves

@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from urllib.request import urlopen
+from xml.etree import ElementTree
 
 from sparkanywhere.jars.coordinate import Coordinate
 from sparkanywhere.jars.jar_cache import AT_ONCE, SILENCE_SECONDS
 from sparkanywhere.jars.repository import Repository, find_repository
 from sparkanywhere.jars.table import SUMS, TABLE, JarTable, read_table
 
+UNFINISHED = re.compile(r"(?i)[-.\d](rc|m|alpha|beta|preview|snapshot|cr)\d*\b")
 FOLDER = Path(__file__).resolve().parents[1] / "sparkanywhere" / "jars"
 
 
@@ -40,11 +43,31 @@ def all_jars(table: JarTable) -> list[Coordinate]:
     )
 
 
+def newer(repository: Repository, jar: Coordinate) -> list[str]:
+    """Return the releases of a jar's artifact that its repository lists behind the jar's own, if it has a list."""
+    folder = repository.url_of(jar).rpartition("/")[0].rpartition("/")[0]
+    asked = repository.request(jar)
+    asked.full_url = f"{folder}/maven-metadata.xml"
+    try:
+        with urlopen(asked, timeout=SILENCE_SECONDS) as answer:
+            listed = [each.text or "" for each in ElementTree.parse(answer).iterfind("versioning/versions/version")]
+    except (OSError, ElementTree.ParseError):
+        return []
+    behind = listed[listed.index(jar.version) + 1 :] if jar.version in listed else []
+    return [each for each in behind if not UNFINISHED.search(each)]
+
+
 def main() -> None:
-    """Pin what is new, and write the file without what the table names no more."""
+    """Pin what is new, and write the file without what the table names no more; with --newer, list later releases."""
     sums = FOLDER / SUMS
     table = read_table((FOLDER / TABLE).read_text("utf-8"), sums.read_text("utf-8") if sums.exists() else "")
     repository, wanted = find_repository(os.environ, home=Path.home()), all_jars(table)
+    if sys.argv[1:] == ["--newer"]:
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            for jar, found in zip(wanted, pool.map(lambda each: newer(repository, each), wanted), strict=True):
+                if found:
+                    print(f"{jar} is not the last: {found[-1]}")
+        return
     known = {each: f"{jar.sha256} {jar.size} {each}\n" for each, jar in table.sums.items()}
     new = [each for each in wanted if each not in known]
     with ThreadPoolExecutor(AT_ONCE) as pool:
