@@ -139,7 +139,7 @@ def connect_spec(spec: JobSpec, *, idle_seconds: float, secret: str, is_on_this_
     return replace(
         spec,
         application=str(CONNECT_PROGRAM),
-        args=(f"{idle_seconds:g}", LOOPBACK if is_on_this_host else "$(SPARK_DRIVER_BIND_ADDRESS)"),
+        args=(f"{idle_seconds:g}", LOOPBACK if is_on_this_host else connect_program.POD_IP),
         labels={**spec.labels, SERVICE: CONNECT.label},
         conf={
             "spark.connect.grpc.binding.port": str(0 if is_on_this_host else CONNECT_PORT),

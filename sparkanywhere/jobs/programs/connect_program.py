@@ -8,6 +8,7 @@ SparkConnectSessionManager.listActiveSessions.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 LISTENS = "Spark Connect listens on port"
 LOOK_SECONDS = 2.0  # between two looks; each is a few calls to the JVM beside us
 ADDRESS = "spark.connect.grpc.binding.address"
+POD_IP = "pod-ip"  # as an argument: the pod's own address, which Spark's driver has in its environment
 SERVICE = "org.apache.spark.sql.connect.service.SparkConnectService"
 
 
@@ -62,4 +64,4 @@ def look(idleness: Idleness, context: Any, service: Any) -> None:  # Any: Spark'
 
 
 if __name__ == "__main__":
-    main(float(sys.argv[1]), sys.argv[2])
+    main(float(sys.argv[1]), os.environ["SPARK_DRIVER_BIND_ADDRESS"] if sys.argv[2] == POD_IP else sys.argv[2])

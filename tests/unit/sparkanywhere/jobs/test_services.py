@@ -150,7 +150,7 @@ def test_a_connect_server_of_this_machine_listens_on_its_loopback_alone() -> Non
     here, elsewhere = connect_job(is_on_this_host=True), connect_job()
 
     assert (here.args, here.conf["spark.connect.grpc.binding.port"]) == (("90", "127.0.0.1"), "0")
-    assert elsewhere.args == ("90", "$(SPARK_DRIVER_BIND_ADDRESS)")
+    assert elsewhere.args == ("90", "pod-ip")
     assert elsewhere.conf["spark.connect.grpc.binding.port"] == "15002"
 
 
