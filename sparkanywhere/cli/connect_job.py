@@ -26,7 +26,7 @@ TOKEN_BYTES = 24
 MINUTE = 60.0
 SPARK, SAIL = ENGINES = ("spark", "sail")
 # Options of a job that a server does not have, and their values.
-UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1}
+UNFIT = {"arguments": (), "args": (), "main_class": "", "max_attempts": 1, "auto_size": False}
 
 
 def connect_job(options: dict[str, Any], typed: Sequence[str], namespace: str) -> JobSpec:

@@ -60,6 +60,8 @@ def run_command(context: click.Context, /, **options: Any) -> None:  # Any: clic
         spec = _spec(options, typed_options(context))
         if options["detach"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --detach would end both.")
+        if options["detach"] and spec.auto_size:
+            raise SpecError("--auto-size tries again from here: without --detach.")
         if options["context"] and options["provider"]:
             raise SpecError("--provider starts a control plane for this job alone: --on names another.")
     except Failure as error:

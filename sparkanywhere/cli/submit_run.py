@@ -33,12 +33,13 @@ from sparkanywhere.jobs.driver_job import has_failed
 from sparkanywhere.jobs.failures import reason
 from sparkanywhere.jobs.own_plane import own_plane
 from sparkanywhere.jobs.spark_rest import ui_port
-from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import Submitted, new_suffix, submit
 from sparkanywhere.jobs.usage import usage_of_seen
 from sparkanywhere.jobs.user_python import check_python
 from sparkanywhere.jobs.working_folder import callers_folder
 from sparkanywhere.local.stop_signals import StoppedBySignal, signals_as_interrupt, uninterrupted
+from sparkanywhere.sizing.memory_retry import MOST_ATTEMPTS, Spent, with_more_memory
 
 FAILURE, USAGE = 1, 2
 PACKAGES_FIRST = "its Python packages were installed first, and are kept for the next run"
@@ -109,10 +110,55 @@ def run(spec: JobSpec, options: RunOptions) -> int:
     return code
 
 
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """An attempt that has ended: `why` it failed, "" where it did not."""
+
+    run: JobRun
+    job: JobProgress
+    why: str
+    suffix: str
+
+
 def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
+    """Run the job, anew with more memory as long as --auto-size has it; report, and return the exit code."""
+    ran, option, began = None, "", began_at()
+    for attempt in range(1, MOST_ATTEMPTS + 1):
+        try:
+            ran = _attempt(spec, target, options, began=began)
+        except SpecError as error:  # so much is not to be had there
+            if ran is None:
+                raise
+            echo(f"--auto-size ends here: {error}", err=True)
+            break
+        again = _again(spec, ran, time.monotonic() - began) if attempt < MOST_ATTEMPTS else None
+        if again is None:
+            break
+        (spec, option), began = again, time.monotonic()
+        echo(f"Error: {ran.why}", err=True)
+        echo(f"--auto-size: attempt {attempt + 1} of {MOST_ATTEMPTS}, with {option}", err=True)
+    assert ran is not None  # there is a first attempt
+    _report(spec, target, ran, options)
+    if option and ran.job.succeeded:
+        echo(f"It took {option}: begin with that next time.", err=True)
+    return ran.job.exit_code
+
+
+def _again(spec: JobSpec, ran: Ran, seconds: float) -> tuple[JobSpec, str] | None:
+    """Return the job with more memory and the option that says it, None where it is not to be tried again."""
+    if not spec.auto_size or ran.job.succeeded or ran.job.stopped_with:
+        return None
+    node = str(spec_of(ran.job.driver_pod).get("nodeName", ""))
+    provider, pods = registry.of_node(node), ran.run.last_pods
+    used = usage_of_seen(pods, ran.run.gone_pods, datetime.now(UTC))
+    spent = Spent(used.usd if any(map(_is_billed, pods.values())) else 0.0, seconds)
+    return with_more_memory(spec, ran.why, spent, provider.sizes if provider else None)
+
+
+def _attempt(spec: JobSpec, target: Target, options: RunOptions, *, began: float) -> Ran:
     client, suffix = KubeClient(target.access), new_suffix()
     advice = {"submit": PACKAGES_FIRST} if spec.requirements else {}
-    job = JobProgress(instances=spec.executors, began_at=began_at(), attempts=spec.max_attempts, advice=advice)
+    job = JobProgress(instances=spec.executors, began_at=began, attempts=spec.max_attempts, advice=advice)
     job.end("control plane", time.monotonic())
     screen, takes = JobScreen(job, our_console()), not is_for_programs(options.output)
     run = JobRun(
@@ -147,8 +193,7 @@ def _follow(spec: JobSpec, target: Target, options: RunOptions) -> int:
             why = reason(client, spec, made[0].path, run.last_pods) if failed else ended
             if made:
                 run.delete(made[0].path, ended)
-    _report(spec, target, run, job, why, options=options, suffix=suffix)
-    return job.exit_code
+    return Ran(run, job, why, suffix)
 
 
 def _size_advice(spec: JobSpec, target: Target, run: JobRun, *, suffix: str) -> list[str]:
@@ -164,15 +209,14 @@ def _size_advice(spec: JobSpec, target: Target, run: JobRun, *, suffix: str) -> 
     return []
 
 
-def _report(
-    spec: JobSpec, target: Target, run: JobRun, job: JobProgress, why: str, *, options: RunOptions, suffix: str
-) -> None:
+def _report(spec: JobSpec, target: Target, ran: Ran, options: RunOptions) -> None:
     """Print the result: as a record on stdout if that is asked for."""
+    run, job, why = ran.run, ran.job, ran.why
     now, prices = time.monotonic(), reference_prices()
     used = usage_of_seen(run.last_pods, run.gone_pods, datetime.now(UTC))
-    size_advice = _size_advice(spec, target, run, suffix=suffix) if job.succeeded else []
+    size_advice = _size_advice(spec, target, run, suffix=ran.suffix) if job.succeeded else []
     if is_for_programs(options.output):
-        app_id = f"spark-{suffix}"
+        app_id = f"spark-{ran.suffix}"
         found = {each.id: each for each in group(run.last_pods.values())}.get(app_id, Application(app_id, None, ()))
         record = {
             **application_record(found, datetime.now(UTC)),

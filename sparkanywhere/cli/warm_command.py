@@ -33,7 +33,7 @@ NAME = "warm"
 A_PROGRAM = str(Path(placeholder.__file__))  # a file of this machine, as the program of most jobs: see job_files
 # Options of a job that what runs nothing does not have, and their values.
 UNFIT: dict[str, Any] = {"args": (), "max_attempts": 1, "max_usd": "", "keep_warm": "", "time_limit": 0, "name": ""}
-UNFIT |= {"secrets": ()}  # executors with volumes of Secrets are not foretold
+UNFIT |= {"auto_size": False, "secrets": ()}  # executors with volumes of Secrets are not foretold
 DYNAMIC = "spark.dynamicAllocation."  # by which a driver would ask for fewer at its start
 
 

@@ -29,7 +29,7 @@ from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JOB_OPTIONS
 from sparkanywhere.jobs.own_plane import get_spark, own_plane
-from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
 
@@ -83,6 +83,8 @@ class Client:
         """
         if spec.namespace == JOB_OPTIONS["namespace"].default:
             spec = replace(spec, namespace=self.namespace)
+        if spec.auto_size:
+            raise SpecError("auto_size is for `sparkanywhere run`, which stays to try again.")
         made = submit(self._client, spec, suffix=new_suffix(), folder=callers_folder())
         return App(self._client, spec.namespace, made.name)
 

@@ -225,6 +225,9 @@ class JobFields:
     max_attempts: int = job_field(
         "Restart a failed driver, after a pause.", 1, at_least=1, at_most=100, pod="backoffLimit of a Job"
     )
+    auto_size: bool = job_field(
+        "Try again with more memory where it runs out of it, up to three times.", False, pod="a driver for each attempt"
+    )
     max_usd: str = job_field(
         "End the job once it has cost so much.", "", metavar="DOLLARS", pod="the annotation sparkanywhere.io/max-usd"
     )

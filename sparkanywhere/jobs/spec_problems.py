@@ -80,6 +80,8 @@ def _amount_problems(spec: JobFields) -> Iterator[str]:
             yield f"{option.flag} must be at most {option.at_most}."
         if option.choices and value not in (option.default, *option.choices):
             yield f"{option.flag} {value} is unknown: {', '.join(option.choices[:-1])} or {option.choices[-1]}."
+    if spec.auto_size and spec.max_attempts > 1:
+        yield "--max-attempts tries again with the same memory, and --auto-size with more: leave one of them out."
     for flag, text, parse in (("--max-usd", spec.max_usd, parse_dollars), ("--keep-warm", spec.keep_warm, parse_warm)):
         try:
             if text:

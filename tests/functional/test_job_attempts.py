@@ -60,3 +60,40 @@ def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalSer
     assert ran.stdout == ""
     client = KubeClient(server.access)
     until(lambda: left(client) == [], "nothing to be left")
+
+
+EATS = """
+import sys
+import time
+from pathlib import Path
+
+began = Path(sys.argv[1])
+is_first = not began.exists()
+began.touch()
+kept = bytearray(850 * 1024**2)
+kept[::4096] = bytes([1]) * len(kept[::4096])
+if is_first:
+    time.sleep(300)  # until the pod's memory ends it
+"""
+
+
+@pytest.mark.spark
+def test_a_driver_out_of_memory_is_tried_again_with_more(server: LocalServer, tmp_path: Path) -> None:
+    program = tmp_path / "job.py"
+    program.write_text(EATS)
+    line = [sys.executable, "-m", "sparkanywhere", "run", "--auto-size", "--driver-memory", "512m"]
+    ran = subprocess.run(
+        [*line, str(program), str(tmp_path / "began")],
+        env={**os.environ, **context_of(server.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=SUBMIT_SECONDS,
+        check=False,
+    )
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    more = "--conf spark.driver.memoryOverhead=768m"
+    assert f"--auto-size: attempt 2 of 4, with {more}" in ran.stderr
+    assert f"It took {more}: begin with that next time." in ran.stderr
+    client = KubeClient(server.access)
+    until(lambda: left(client) == [], "nothing to be left")

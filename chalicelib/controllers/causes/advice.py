@@ -39,3 +39,9 @@ def more_memory(role: str, *, heap: bool) -> str:
     """Return which setting gives a driver or an executor more memory: its Java heap, or its whole pod."""
     setting = f"raise --{role}-memory (spark.{role}.memory)"
     return setting if heap else f"{setting} or spark.{role}.memoryOverhead"
+
+
+def short_of_memory(cause: str) -> tuple[str, bool] | None:
+    """Return who had too little memory by a cause that more_memory() ends, and whether of its heap; None: nobody."""
+    asked = ((role, heap) for heap in (False, True) for role in ("driver", "executor"))  # the longer words first
+    return next((each for each in asked if more_memory(each[0], heap=each[1]) in cause), None)
