@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import requests
 
 from tests.contexts import context_of
 from tests.e2e.spark_cluster import JOB_SECONDS
-from tests.functional.browser import Browser, chromium
+from tests.functional.browser import Browser, chromium, press_for_a_window
 from tests.functional.local_server import PROJECT, chalice_local
 from tests.waiting import until
 
@@ -35,13 +36,7 @@ def look_into_spark(browser: Browser, button: str, *, at: str) -> None:
     """Press the link to Spark's own page, look at executors there, whose table is made by a script, and come back."""
     ours = browser.driver.current_window_handle
 
-    def has_opened() -> bool:
-        press = browser.find("#spark button")
-        if len(browser.driver.window_handles) == 1 and press.is_enabled() and press.text == button:
-            press.click()
-        return len(browser.driver.window_handles) > 1
-
-    until(has_opened, button, seconds=JOB_SECONDS)
+    until(lambda: press_for_a_window(browser, button), button, seconds=JOB_SECONDS)
     browser.driver.switch_to.window(next(each for each in browser.driver.window_handles if each != ours))
     browser.wait_for("#completedJob-table", "sum at")
     assert at in browser.driver.current_url
@@ -75,3 +70,6 @@ def test_a_job_is_seen_from_its_driver_to_its_end(spark: Callable[[str], Path], 
             assert len(browser.all(".timeline li")) == 3
             assert browser.complaints() == []
             look_into_spark(browser, "Spark history", at="/history/spark-")
+        pods = f"{server.url}/api/v1/namespaces/default/pods"
+        requests.delete(pods, params={"labelSelector": "sparkanywhere.io/service=history"}, timeout=30)
+        until(lambda: requests.get(pods, timeout=30).text.count("spark-history-") == 0, "the history server to go")

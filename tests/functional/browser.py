@@ -100,6 +100,16 @@ def chromium(profile: Path) -> Iterator[Browser]:
         driver.quit()
 
 
+def press_for_a_window(browser: Browser, button: str) -> bool:
+    """Press the link to Spark's page, again only where it says so; return whether a window has opened."""
+    press, told = browser.find("#spark button"), browser.find("#spark [role=status]")
+    is_new = press.get_attribute("data-pressed") != button
+    if press.text == button and press.is_enabled() and (is_new or told.text):
+        browser.run("arguments[0].dataset.pressed = arguments[1]", press, button)
+        press.click()
+    return len(browser.driver.window_handles) > 1
+
+
 def has_focus(browser: Browser, test: Callable[[WebElement], bool]) -> bool:
     """Return whether the element with the focus passes a test."""
     return steady(lambda: test(browser.driver.switch_to.active_element))

@@ -14,7 +14,7 @@ import pytest
 import requests
 from selenium.webdriver.common.keys import Keys
 
-from tests.functional.browser import Browser, chromium, has_focus
+from tests.functional.browser import Browser, chromium, has_focus, press_for_a_window
 from tests.functional.local_server import LocalServer, chalice_local
 from tests.functional.page_pods import Pod, dollars_of, pods_of, pods_url, put, spark_pod
 from tests.functional.stage_proxy import stage_of
@@ -383,7 +383,7 @@ def test_the_page_of_a_hostile_job_gets_at_nothing_but_its_own(tmp_path: Path, w
         window.wait_for("#detail dl", "Running")
         ours = window.driver.current_window_handle
 
-        until(lambda: press_for_a_window(window), "the job's page")
+        until(lambda: press_for_a_window(window, "Spark UI"), "the job's page")
         window.driver.switch_to.window(next(each for each in window.driver.window_handles if each != ours))
         told = told_by(window)
 
@@ -399,13 +399,6 @@ def test_the_page_of_a_hostile_job_gets_at_nothing_but_its_own(tmp_path: Path, w
         window.driver.switch_to.window(ours)
         window.complaints()  # of what was refused to the page
         window.open("about:blank")
-
-
-def press_for_a_window(window: Browser) -> bool:
-    """Press the link to Spark's page until the job serves it; return whether a window has opened."""
-    if len(window.driver.window_handles) == 1 and window.find("#spark button").is_enabled():
-        window.click("#spark button")
-    return len(window.driver.window_handles) > 1
 
 
 def test_a_pods_page_on_the_apis_own_origin_is_nobody_there(
