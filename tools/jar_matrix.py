@@ -29,9 +29,13 @@ PAGE = PROJECT / "docs" / "data.md"
 BEGIN, END = "<!-- written by make jars -->\n", "<!-- until here -->\n"
 JOB_SECONDS = 1800.0  # a job of eight sets, and the download of its Spark before it
 KEYS = {"AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": KEY, "AWS_DEFAULT_REGION": "us-east-1"}
-PLACES = {"process": "local processes", "docker": "Docker", "box": "AWS in a box"}
 # Of containers, where all jars come the same way: what is tried, and on which Sparks, each an image of a gigabyte.
 CONTAINED, MADE = ("s3", "iceberg", "delta", "kafka", "postgres"), ("4.3", "4.1", "3.5")
+PLACES: dict[str, tuple[str, Collection[str], Collection[str]]] = {  # in words, what is tried, on which Sparks
+    "process": ("local processes", CHECKS, jar_table().sparks),
+    "docker": ("Docker", CONTAINED, MADE),
+    "box": ("AWS in a box", CONTAINED, MADE),
+}
 
 
 def groups(minor: str, among: Collection[str] = CHECKS) -> Iterator[list[str]]:
@@ -97,13 +101,14 @@ def matrix(results: Mapping[str, Mapping[str, str]]) -> str:
 
 def tried(place: str, minors: list[str], host: str, s3: str, folder: Path) -> dict[str, dict[str, str]]:
     """Return what each set did with each Spark in a place."""
-    results: dict[str, dict[str, str]] = {minor: {} for minor in minors if place == "process" or minor in MADE}
+    _, sets_tried, sparks = PLACES[place]
+    results: dict[str, dict[str, str]] = {minor: {} for minor in minors if minor in sparks}
     with opened(place, folder, host) as (variables, own):
         for minor, found in results.items():
             spark = jar_table().sparks[minor]
             if place == "box":
                 subprocess.run([sys.executable, "-m", "sparkanywhere", "image", spark], check=True)
-            for sets in groups(minor, CHECKS if place == "process" else CONTAINED):
+            for sets in groups(minor, sets_tried):
                 found |= ran(line_of(sets, spark, own or s3, place), sets, {**os.environ, **variables})
                 print(f"{place}, Spark {minor}: {found}", flush=True)
     return results
@@ -114,9 +119,8 @@ def write(place: str, s3: str, results: Mapping[str, Mapping[str, str]]) -> None
     begin = BEGIN.replace(" -->", f" on {place} -->")
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     server = "another S3 server" if s3 else "S3Proxy 4.1.0, Kafka 4.4.0, PostgreSQL"
-    text = (
-        f"{PLACES[place][0].upper()}{PLACES[place][1:]}, {datetime.now(UTC):%Y-%m-%d}, {server}:\n\n{matrix(results)}"
-    )
+    words, _, _ = PLACES[place]
+    text = f"{words[0].upper()}{words[1:]}, {datetime.now(UTC):%Y-%m-%d}, {server}:\n\n{matrix(results)}"
     PAGE.write_text(f"{before}{begin}{text}{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 

@@ -250,6 +250,7 @@ TAKEN = {  # by options whose values are checked
     "driver_memory": "2g",
     "jar_sets": "s3",
     "catalog": "hadoop=s3a://b/lake",
+    "keep_shuffle": "s3a://b/shuffle",
     "image_pull_policy": "Always",
     "spark": "4.3.0",
     "output": "json",
