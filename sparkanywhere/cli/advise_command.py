@@ -11,7 +11,7 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
-from sparkanywhere.jobs.applications import find_application
+from sparkanywhere.jobs.application_names import find_application
 from sparkanywhere.sizing.report import ASKED_BYTES, lines, record, report
 
 

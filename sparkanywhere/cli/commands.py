@@ -18,8 +18,9 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
+from sparkanywhere.jobs.application_names import find_application
 from sparkanywhere.jobs.application_record import application_record, event_records, pod_record, usage_record
-from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, list_applications
+from sparkanywhere.jobs.applications import LIVE_STATES, Application, list_applications
 from sparkanywhere.jobs.driver_job import has_ended
 from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause

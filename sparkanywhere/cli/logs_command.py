@@ -16,7 +16,8 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.cli.time_span import TimeSpan
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import Application, NoSuchApplication, find_application
+from sparkanywhere.jobs.application_names import NoSuchApplication, find_application
+from sparkanywhere.jobs.applications import Application
 from sparkanywhere.jobs.spec import SpecError
 
 FOLLOW_SECONDS = 60.0  # of silence until a log is opened anew

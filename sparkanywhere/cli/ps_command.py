@@ -16,8 +16,9 @@ from sparkanywhere.cli.target_options import errors_as_sentences, looking_target
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import NothingHere, Target
 from sparkanywhere.client.kube_client import ApiUnreachable, KubeClient
+from sparkanywhere.jobs.application_names import shown_names
 from sparkanywhere.jobs.application_record import application_record
-from sparkanywhere.jobs.applications import Application, list_applications, shown_names
+from sparkanywhere.jobs.applications import Application, list_applications
 
 LOOK_SECONDS = 1.0  # between two looks of --watch
 CAUSE_CHARACTERS = 60  # of a cause in a table; describe and -o wide have all of it

@@ -26,7 +26,7 @@ from sparkanywhere.client.access import (
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.client.printable import one_line
-from sparkanywhere.jobs.applications import has_application
+from sparkanywhere.jobs.application_names import has_application
 
 FAILURE, USAGE = 1, 2
 ON_HELP = "Where: laptop, or a context of your kubeconfigs. Default: `sparkanywhere contexts` tells."

@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, phase_of, status_of
-from chalicelib.apimachinery.rules.time import find_time, format_time
+from chalicelib.apimachinery.accessors import (
+    annotations_of,
+    is_deleting,
+    is_terminal,
+    labels_of,
+    owners_of,
+    phase_of,
+    status_of,
+)
+from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import cause_of, why_pending
 from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.parked import is_parked
-from chalicelib.controllers.podmodel.status import deadline
-from chalicelib.controllers.podmodel.usage import NOTHING, Usage, hourly_usd
-from chalicelib.providers.registry import reference_prices
+from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.resources.pods.marks import WARM_USER
 from chalicelib.resources.pods.podrecords import GROUP, RESOURCE, VERSION, state_of
-from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiError, KubeClient, log_path
-from sparkanywhere.jobs.usage import usage, usage_of_gone
+from sparkanywhere.jobs.usage import price_of_waiting, usage, usage_of_gone
 
 if TYPE_CHECKING:
     from sparkanywhere.jobs.spec import JobSpec
 
 LIVE_STATES = ("Pending", "Running", "Unknown", "Deleting", "Warm")
-MAX_NAMED = 5  # applications in a message
-SHORT_ID = 6  # characters of an id that tell the runs of one name apart
 SELECTOR = "spark-app-selector"
 APPLICATION_LABEL = "sparkanywhere.io/application"  # one for all attempts of an application
 ROLE = "spark-role"
@@ -38,10 +41,6 @@ def records_path(namespace: str) -> str:
     """Return the path of the records of pods that are gone, in every namespace if it is ""."""
     inside = f"namespaces/{namespace}/" if namespace else ""
     return f"/apis/{GROUP}/{VERSION}/{inside}{RESOURCE}"
-
-
-class NoSuchApplication(Failure):
-    """No application has that name or id; str() says which there are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +55,8 @@ class Application:
     executors: tuple[JSON, ...]
     earlier: tuple[JSON, ...] = ()  # drivers of attempts before the last
     records: Mapping[str, JSON] = field(default_factory=dict)
+    kept: tuple[JSON, ...] = ()  # pods that it has left to wait for the next job: it pays for them
+    kept_by: str = ""  # of such pods: the application that has left them
 
     @property
     def pods(self) -> tuple[JSON, ...]:
@@ -71,6 +72,11 @@ class Application:
     def driver_name(self) -> str:
         """Return the driver pod's name, "" if it has none here."""
         return str(self.driver["metadata"]["name"]) if self.driver else ""
+
+    @property
+    def plain_name(self) -> str:
+        """Return what to call it: its name, or what else it has."""
+        return self.name or self.driver_name or self.id
 
     @property
     def job_name(self) -> str:
@@ -160,14 +166,11 @@ class Application:
 
         Of tasks that wait for a job until when, and at what price.
         """
+        payer = f"paid by {self.kept_by}" if self.kept_by else ""
         if self.waiting:
-            listed = reference_prices()
-            usd = sum(hourly_usd(each, listed.rates) for each in self.waiting)
-            end = max((format_time(each) for each in map(deadline, self.waiting) if each), default="their time is over")
-            who = "1 task waits" if len(self.waiting) == 1 else f"{len(self.waiting)} tasks wait"
-            return f"{who} for a job until {end}: ${usd:.4f} an hour on {listed.seller}"
+            return ", ".join(filter(None, (price_of_waiting(self.waiting), payer)))
         driver = self.driver or {}
-        return cause_of(driver) or why_pending(driver)
+        return cause_of(driver) or why_pending(driver) or payer
 
     @property
     def running_executors(self) -> int:
@@ -187,11 +190,14 @@ class Application:
         """Return what it has used so far, pods that are gone included.
 
         Of gone executors the driver's pod has a sum, which may lag behind, and there are records, which may have been
-        dropped: the larger of the two is right, so that the figure never shrinks.
+        dropped: the larger of the two is right, so that the figure never shrinks. What it has kept warm is its own, as
+        in its budget, and is nothing of the application that waits.
         """
-        drivers = [*self.earlier, *([self.driver] if self.driver else [])]
-        recorded = sum((self._usage_of(each, now) for each in self.executors if self.record_of(each)), NOTHING)
-        stored = (each for each in self.executors if not self.record_of(each))
+        if self.kept_by:
+            return NOTHING
+        drivers, others = [*self.earlier, *([self.driver] if self.driver else [])], (*self.executors, *self.kept)
+        recorded = sum((self._usage_of(each, now) for each in others if self.record_of(each)), NOTHING)
+        stored = (each for each in others if not self.record_of(each))
         used = sum((self._usage_of(each, now) for each in (*drivers, *stored)), NOTHING)
         return used + max(recorded, usage_of_gone(drivers), key=lambda each: each.vcpu_seconds)
 
@@ -223,11 +229,23 @@ def group(pods: Iterable[JSON], records: Iterable[JSON] = ()) -> list[Applicatio
                 earlier.setdefault(app_id, []).append(min(before, pod, key=_created_at))
         else:
             executors[app_id].append(pod)
-    found = [
+    found = _billed(
         Application(each, drivers.get(each), tuple(sorted(pods, key=_created_at)), tuple(earlier.get(each, ())), gone)
         for each, pods in executors.items()
-    ]
+    )
     return sorted(found, key=lambda each: next(map(_created_at, each.pods), ""), reverse=True)
+
+
+def _billed(found: Iterable[Application]) -> list[Application]:
+    """Return applications of which those that keep tasks warm after them pay for these."""
+    by_id = {each.id: each for each in found}
+    homes = {pod["metadata"].get("uid"): each for each in by_id.values() for pod in (each.driver, *each.earlier) if pod}
+    for each in filter(lambda each: each.is_warm, by_id.copy().values()):
+        owners = {owner["uid"] for pod in each.pods for owner in owners_of(pod)}
+        if payer := next((by_id[homes[uid].id] for uid in owners & homes.keys()), None):
+            by_id[payer.id] = replace(payer, kept=(*payer.kept, *each.pods))
+            by_id[each.id] = replace(each, kept_by=payer.plain_name)
+    return list(by_id.values())
 
 
 def _created_at(pod: JSON) -> str:
@@ -250,48 +268,3 @@ def list_applications(client: KubeClient, namespace: str) -> list[Application]:
             raise
         records = []
     return group(pods, records)
-
-
-def shown_names(applications: Sequence[Application]) -> dict[str, str]:
-    """Return by id what to call each: its name, of older ones of the same name with the end of the id."""
-    names: dict[str, str] = {}
-    taken = set()
-    for each in applications:
-        name = _plain_name(each)
-        place = next((pod["metadata"].get("namespace", "") for pod in each.pods), ""), name
-        names[each.id] = _numbered_name(each) if place in taken else name
-        taken.add(place)
-    return names
-
-
-def _plain_name(application: Application) -> str:
-    return application.name or application.driver_name or application.id
-
-
-def _numbered_name(application: Application) -> str:
-    """Return a name that no other run has."""
-    return f"{_plain_name(application)}#{application.id[-SHORT_ID:]}"
-
-
-def has_application(client: KubeClient, namespace: str, wanted: Collection[str]) -> bool:
-    """Return whether one of these is there, each as find_application takes it. Raises ApiError, ApiUnreachable."""
-    return any(_is_called(each, name) for each in list_applications(client, namespace) for name in wanted)
-
-
-def _is_called(each: Application, wanted: str) -> bool:
-    return wanted in (each.id, each.driver_name, each.name, each.job_name, _plain_name(each), _numbered_name(each))
-
-
-def find_application(client: KubeClient, namespace: str, wanted: str) -> Application:
-    """Return the application by its id, its driver pod, its name (then the youngest) or as shown_names has it.
-
-    Raises NoSuchApplication.
-    """
-    applications = list_applications(client, namespace)
-    for each in applications:
-        if _is_called(each, wanted):
-            return each
-    names = shown_names(applications)
-    known = ", ".join(names[each.id] for each in applications[:MAX_NAMED]) or "none"
-    more = f" and {left} more" if (left := len(applications) - MAX_NAMED) > 0 else ""
-    raise NoSuchApplication(f"No application {wanted!r} in namespace {namespace}; there are: {known}{more}.")

@@ -23,7 +23,8 @@ from chalicelib.controllers.podmodel.usage import Usage
 from chalicelib.providers import registry
 from sparkanywhere.client.access import Target, find_target
 from sparkanywhere.client.kube_client import KubeClient
-from sparkanywhere.jobs.applications import LIVE_STATES, Application, find_application, list_applications
+from sparkanywhere.jobs.application_names import find_application
+from sparkanywhere.jobs.applications import LIVE_STATES, Application, list_applications
 from sparkanywhere.jobs.driver_job import has_ended
 from sparkanywhere.jobs.ending import end_application
 from sparkanywhere.jobs.failures import find_cause

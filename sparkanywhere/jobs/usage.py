@@ -9,10 +9,12 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import datetime
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of
+from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel import usage as pod_usage
 from chalicelib.controllers.podmodel.gone_pods import read_gone
 from chalicelib.controllers.podmodel.parked import name_of_parked
+from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.podmodel.usage import NOTHING, Usage
 from chalicelib.providers.registry import reference_prices
 from chalicelib.resources.pods.marks import BOUND_TASK
@@ -21,6 +23,15 @@ from chalicelib.resources.pods.marks import BOUND_TASK
 def usage(pods: Iterable[JSON], now: datetime) -> Usage:
     """Return the sum over all pods, those that still run up to `now`."""
     return pod_usage.usage(pods, reference_prices().rates, now)
+
+
+def price_of_waiting(pods: Collection[JSON]) -> str:
+    """Return, in words, how many tasks wait for a job, until when, and at what price an hour."""
+    listed = reference_prices()
+    usd = sum(pod_usage.hourly_usd(each, listed.rates) for each in pods)
+    end = max((format_time(each) for each in map(deadline, pods) if each), default="their time is over")
+    who = "1 task waits" if len(pods) == 1 else f"{len(pods)} tasks wait"
+    return f"{who} for a job until {end}: ${usd:.4f} an hour on {listed.seller}"
 
 
 def usage_of_gone(drivers: Iterable[JSON]) -> Usage:

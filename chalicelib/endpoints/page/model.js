@@ -38,6 +38,14 @@ const phaseOf = (metadata, status) => {
   return isCutShort ? (metadata.labels?.["spark-role"] === "driver" ? "Killed" : "Ended") : phase;
 };
 
+// From when a pod is paid for, NaN for never: a task that waits is from its start, one that was bound to it from then on.
+const billedFrom = (marks, begunAt) => {
+  if ("bound-to" in marks && !("warm-user" in marks)) return NaN; // the pod that has its task pays for all of it
+  if ("bound-task" in marks && "billed-from" in marks) return instant(marks["billed-from"]);
+  const isWaiting = "waits-for" in marks && "billed-from" in marks;
+  return begunAt.length || isWaiting ? earliest([marks["billed-from"], ...begunAt].filter(Boolean).map(instant)) : NaN;
+};
+
 // Only what is shown is kept: a thousand applications' pods are megabytes.
 const slim = (pod) => {
   const { metadata, spec = {}, status = {} } = pod;
@@ -50,6 +58,7 @@ const slim = (pod) => {
   const condition = (type) => (status.conditions || []).find((each) => each.type === type && each.status === "True");
   const moved = (status.conditions || []).map((each) => instant(each.lastTransitionTime)).filter((each) => each);
   const waiting = states.map((each) => each.waiting).find(Boolean);
+  const marks = Object.fromEntries(Object.entries(metadata.annotations || {}).map(([key, text]) => [key.replace("sparkanywhere.io/", ""), text]));
   return {
     uid: metadata.uid, name: metadata.name, namespace: metadata.namespace, version: metadata.resourceVersion,
     app: labels[APPLICATION] || labels[SELECTOR], appName: labels["spark-app-name"] || "", isDriver: labels["spark-role"] === "driver",
@@ -64,11 +73,10 @@ const slim = (pod) => {
     containers: (spec.containers || []).map((each) => each.name),
     sparkId: labels[APPLICATION] ? metadata.name : labels[SELECTOR], // each attempt of a job is an application to Spark
     uiPort: (spec.containers || []).flatMap((each) => each.ports || []).find((each) => each.name === "spark-ui")?.containerPort || UI_PORT,
-    billed: earliest([metadata.annotations?.["sparkanywhere.io/billed-from"], ...begunAt].filter(Boolean).map(instant)),
-    gonePods: goneOf(metadata.annotations?.["sparkanywhere.io/used-by-gone-pods"]),
-    rate: rateOf(metadata.annotations?.["sparkanywhere.io/rate"]),
-    start: startOf(metadata.annotations?.["sparkanywhere.io/start"]), number: labels["spark-exec-id"],
-    isWarm: "sparkanywhere.io/warm-user" in (metadata.annotations || {}),
+    billed: billedFrom(marks, begunAt.filter(Boolean)), paidBefore: "bound-to" in marks ? Infinity : Number(marks["paid-before"] || 0),
+    gonePods: goneOf(marks["used-by-gone-pods"]), rate: rateOf(marks.rate),
+    start: startOf(marks.start), number: labels["spark-exec-id"],
+    isWarm: "warm-user" in marks, boundFrom: "bound-task" in marks ? marks["parked-pod"] : undefined, owners: (metadata.ownerReferences || []).map((each) => each.uid),
   };
 };
 
@@ -77,11 +85,14 @@ const NO_RATE = { vcpus: 0, gib: 0, usdPerHourOnFargate: 0 };
 const NOTHING = { vcpu: 0, gib: 0, usd: 0 };
 
 const podUsage = (pod, now) => {
-  if (Number.isNaN(pod.started)) return NOTHING;
-  const seconds = Math.max(0, ((Number.isNaN(pod.ended) ? now : pod.ended) - pod.billed) / 1000);
-  const usd = (Math.max(seconds, PRICES.minimum_seconds) / HOUR) * pod.rate.usdPerHourOnFargate;
+  if (Number.isNaN(pod.billed)) return NOTHING;
+  const seconds = Math.max(0, ((isOver(pod) ? endOf(pod, now) : now) - pod.billed) / 1000);
+  const usd = (Math.max(seconds, PRICES.minimum_seconds - pod.paidBefore) / HOUR) * pod.rate.usdPerHourOnFargate;
   return { vcpu: pod.rate.vcpus * seconds, gib: pod.rate.gib * seconds, usd };
 };
+
+// A pod whose task another one got: what a warm one has paid stays its own, without the least price.
+const handedOver = (pod) => ({ ...pod, paidBefore: Infinity, billed: pod.isWarm ? pod.billed : NaN });
 
 const sum = (all) => all.reduce((a, b) => ({ vcpu: a.vcpu + b.vcpu, gib: a.gib + b.gib, usd: a.usd + b.usd }), NOTHING);
 
@@ -161,8 +172,8 @@ const phases = (pod, pull, now) => {
 };
 
 class Application {
-  constructor(key, namespace, id) {
-    Object.assign(this, { key, namespace, id, pods: new Map(), created: Infinity });
+  constructor(key, namespace, id, book) {
+    Object.assign(this, { key, namespace, id, book, pods: new Map(), created: Infinity });
   }
 
   put(pod) {
@@ -178,11 +189,16 @@ class Application {
   get executors() { return this.list.filter((pod) => !pod.isDriver); }
   get name() { return this.driver?.name || this.list[0]?.appName || this.id; }
 
+  get isWarm() { return this.list.some((pod) => pod.isWarm); }
+
+  // Of tasks that wait for a job: the application that has left them, and pays for them.
+  get payer() { return this.isWarm ? this.list.flatMap((pod) => pod.owners).map((uid) => this.book.drivers.get(uid)).find(Boolean) : undefined; }
+
   get isGone() { return [...this.pods.values()].every((pod) => pod.isGone); }
 
   get state() {
     const driver = this.driver;
-    if (this.list.some((pod) => pod.isWarm)) return this.list.some((pod) => !isOver(pod) && !pod.isDeleting) ? "Warm" : "Ended";
+    if (this.isWarm) return this.list.some((pod) => !isOver(pod) && !pod.isDeleting) ? "Warm" : "Ended";
     if (!driver) return this.isGone ? "Ended" : "Running";
     if (driver.isGone) return driver.phase;
     return driver.isDeleting ? "Deleting" : driver.phase;
@@ -204,18 +220,22 @@ class Application {
   }
 
   usage(now) {
-    const of = (pods) => sum(pods.map((pod) => podUsage(pod, now)));
+    if (this.payer) return NOTHING;
+    const of = (pods) => sum(pods.map((pod) => podUsage(pod.isGone && this.book.bound.has(`${pod.namespace}/${pod.name}`) ? handedOver(pod) : pod, now)));
     const drivers = this.list.filter((pod) => pod.isDriver);
+    const others = [...this.executors, ...drivers.flatMap((pod) => [...(this.book.kept.get(pod.uid)?.values() || [])])];
     const told = sum(drivers.map((pod) => pod.gonePods)); // may lag behind what was seen here, or know more
-    const seen = of(this.executors.filter((pod) => pod.isGone));
-    return sum([of(drivers), of(this.executors.filter((pod) => !pod.isGone)), seen.vcpu > told.vcpu ? seen : told]);
+    const seen = of(others.filter((pod) => pod.isGone));
+    return sum([of(drivers), of(others.filter((pod) => !pod.isGone)), seen.vcpu > told.vcpu ? seen : told]);
   }
 }
 
 // All applications, by key; told of every pod that comes, changes or goes.
 class Applications {
   constructor() { this.clear(); }
-  clear() { this.all = new Map(); this.homes = new Map(); }
+
+  // The book has the application of each driver, by their owner's uid the pods that were kept warm, and whose task is another's.
+  clear() { this.all = new Map(); this.homes = new Map(); this.book = { drivers: new Map(), kept: new Map(), bound: new Set() }; }
 
   put(raw) {
     const pod = slim(raw);
@@ -226,15 +246,19 @@ class Applications {
 
   #place(pod) {
     const key = `${pod.namespace}/${pod.app}`;
-    if (!this.all.has(key)) this.all.set(key, new Application(key, pod.namespace, pod.app));
+    if (!this.all.has(key)) this.all.set(key, new Application(key, pod.namespace, pod.app, this.book));
     this.all.get(key).put(pod);
+    if (pod.isDriver) this.book.drivers.set(pod.uid, this.all.get(key));
+    if (pod.boundFrom) this.book.bound.add(`${pod.namespace}/${pod.boundFrom}`);
+    if (!pod.isWarm) return;
+    for (const uid of pod.owners) this.book.kept.set(uid, (this.book.kept.get(uid) || new Map()).set(pod.uid, pod));
   }
 
   remove(uid) {
     const application = this.all.get(this.homes.get(uid));
     this.homes.delete(uid);
     if (!application) return;
-    application.put(gone(application.pods.get(uid), Date.now()));
+    this.#place(gone(application.pods.get(uid), Date.now()));
   }
 
   // Returns the uid of the pod that a record is of.

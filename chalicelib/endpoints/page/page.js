@@ -22,7 +22,8 @@ const fillRow = (row, application, now) => {
   const { state } = application;
   setText(row.link, application.name);
   setText(row.where, `${application.namespace} · ${application.id}`);
-  setText(row.cause, application.driver?.cause || "");
+  const { payer } = application;
+  setText(row.cause, payer ? `paid by ${payer.name}` : application.driver?.cause || "");
   const texts = [state, application.executorText, dateTime(application.created), duration(application.took(now)), hours(used.vcpu), dollars(used.usd)];
   texts.forEach((text, index) => setText(row.cells[index], text));
   row.cells[0].className = `state short ${state}`;

@@ -186,6 +186,52 @@ def test_each_second_of_a_task_is_in_one_account_and_all_tell_the_same(
     assert round(budgeted.vcpu_seconds) == job
 
 
+def keep_warm(w: Watched) -> None:
+    """The job ends after 90 s, and a task like its driver's waits for 300 s from then on; its executor's as well."""
+    create_driver(w, park="false", properties=ONE, keep_warm="10m")
+    begin(w, "a")
+    w.wait(90)
+    w.provider.finish(handle_of(w.pod("a")), 0)
+    w.wait(0)
+    w.wait(300)
+
+
+def keep_warm_to_the_end(w: Watched) -> None:
+    keep_warm(w)
+    for name in ("warm-a", "warm-a-parked-1"):
+        w.delete("pods", name)
+    w.observe_all()
+    w.pass_time(50)
+
+
+def keep_warm_for_another(w: Watched) -> None:
+    keep_warm(w)
+    create_driver(w, "b", properties=ONE)
+    w.wait(20)
+
+
+@pytest.mark.parametrize(
+    ("story", "waited", "next_job"),
+    [(keep_warm, 300, 0), (keep_warm_to_the_end, 300, 0), (keep_warm_for_another, 300, 20)],
+)
+def test_what_waits_after_a_job_is_in_that_jobs_account_alone(
+    w: Watched, story: Callable[[Watched], None], waited: int, next_job: int
+) -> None:
+    story(w)
+
+    found, now, uid = applications(w), w.clock.now, w.pod("a")["metadata"]["uid"]
+    shown = {name: round(each.usage(now).vcpu_seconds) for name, each in found.items()}
+    assert shown.pop("a") == 90 + 2 * waited
+    assert shown.pop("b", 0) == 2 * next_job
+    assert set(shown.values()) <= {0}
+    assert round(told_seconds(w)) == round(lived_seconds(w)) == 90 + 2 * (waited + next_job)
+    family = [w.pod("a"), *members_of(w.storage, uid, "ns")]
+    budgeted = usage(family, flat_rates(3.6, 0.0), now) + w.controllers.usage.of(uid).usage
+    assert round(budgeted.vcpu_seconds) == 90 + 2 * waited
+    if waiting := found.get("warm-a"):
+        assert "paid by pi" in waiting.cause
+
+
 def test_the_least_price_of_a_task_is_paid_once(w: Watched) -> None:
     short(w)
 

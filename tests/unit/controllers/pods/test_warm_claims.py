@@ -15,7 +15,7 @@ from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods.reservations import is_kept_late
 from chalicelib.registry.options import Patch, WriteOptions
 from chalicelib.storage.base import Page
-from sparkanywhere.jobs.applications import find_application
+from sparkanywhere.jobs.application_names import find_application
 from tests.api_client import ApiClient
 from tests.fake_provider import FakeProvider
 from tests.memory_storage import MemoryStorage

@@ -10,8 +10,9 @@ import pytest
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.pods.podrecords import record_of
 from sparkanywhere.client.kube_client import Access, KubeClient
-from sparkanywhere.jobs import applications
-from sparkanywhere.jobs.applications import Application, NoSuchApplication, find_application, group, shown_names
+from sparkanywhere.jobs import application_names
+from sparkanywhere.jobs.application_names import NoSuchApplication, find_application, shown_names
+from sparkanywhere.jobs.applications import Application, group
 
 CREATED = datetime(2026, 11, 23, 10, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -127,7 +128,7 @@ def test_runs_of_one_name_are_told_apart_by_their_ids() -> None:
 @pytest.mark.parametrize(("count", "told"), [(0, "none"), (1, "etl"), (5, r"etl(, etl#\w+){4}"), (7, r".* and 2 more")])
 def test_a_list_that_is_cut_says_so(monkeypatch: pytest.MonkeyPatch, count: int, told: str) -> None:
     found = group([pod(f"d{number}", "driver", app=f"spark-00000{number}") for number in range(count)], [])
-    monkeypatch.setattr(applications, "list_applications", lambda *_: found)
+    monkeypatch.setattr(application_names, "list_applications", lambda *_: found)
 
     with pytest.raises(NoSuchApplication, match=f"there are: {told}[.]$"):
         find_application(KubeClient(Access("http://127.0.0.1:1")), "ns", "x")
