@@ -98,11 +98,12 @@ class Admission:
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
-    def complete_change(self, resource: str, subresource: str, obj: JSON) -> None:
-        """Give, in place, a pod that is resized the defaults of LimitRanges, as a new one."""
+    def complete_change(self, resource: str, subresource: str, obj: JSON) -> list[str]:
+        """Give, in place, a pod that is resized the defaults of LimitRanges, as a new one; return Warnings."""
         if (resource, subresource) == ("pods", "resize"):
             with suppress(AttributeError, KeyError, TypeError, ValueError):  # validation comes next, and has the words
                 self._quotas.fill_in(obj, self._storage)
+        return [] if subresource else mark_warnings(resource, obj)
 
     def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:
         """Reserve what an object that is changed inside the context asks for more. Raises 403."""

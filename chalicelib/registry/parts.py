@@ -154,8 +154,11 @@ class Admission(Protocol):
         """Complete an object in place; return warnings. Raises 403."""
         ...
 
-    def complete_change(self, resource: str, subresource: str, obj: JSON) -> None:
-        """Complete in place what a client wants an object to become, before what may not change is put back."""
+    def complete_change(self, resource: str, subresource: str, obj: JSON) -> list[str]:
+        """Complete in place what a client wants an object to become, before what may not change is put back.
+
+        Return warnings.
+        """
         ...
 
     def admit_change(self, resource: str, new: JSON, old: JSON, *, is_dry_run: bool) -> AbstractContextManager[None]:

@@ -35,7 +35,7 @@ OF_ALL = frozenset({f"{OURS}application", f"{OURS}service"})
 
 
 def mark_warnings(resource: str, obj: JSON) -> list[str]:
-    """Return a Warning for each of our names on a new object, and on the pods it makes, that means nothing there."""
+    """Return a Warning for each of our names on an object, and on the pods it makes, that means nothing there."""
     known = OF_PODS if resource in MAKERS_OF_PODS else BY_RESOURCE.get(resource, frozenset()) | OF_ALL
     return [
         f"{path}[{key}]: means nothing on {resource}{_instead(key, known)}"

@@ -7,6 +7,7 @@ from chalice.app import Response
 
 from chalicelib.endpoints.http.responses import with_warnings
 from chalicelib.registry.options import WriteOptions
+from tests.api_client import ApiClient
 from tests.memory_storage import MemoryStorage
 from tests.unit.controllers.world import World
 
@@ -38,3 +39,47 @@ def test_a_network_policy_is_said_not_to_be_enforced(launches: bool) -> None:
 
     said = "spec: stored and not enforced by provider fake: pods are reached as without it"
     assert warnings == ([said] if launches else [])
+
+
+MISSPELT = {"metadata": {"name": "a", "annotations": {"sparkanywhere.io/aplication": "x"}}}
+APPLIED = {"apiVersion": "v1", "kind": "ConfigMap", **MISSPELT}
+
+
+@pytest.mark.parametrize(
+    ("method", "content_type", "query"),
+    [
+        ("PATCH", "application/merge-patch+json", {}),
+        ("PATCH", "application/strategic-merge-patch+json", {"dryRun": "All"}),
+        ("PATCH", "application/apply-patch+yaml", {"fieldManager": "kubectl"}),
+        ("PUT", "application/json", {}),
+    ],
+)
+def test_a_misspelt_annotation_of_ours_is_told_whichever_write_brings_it(
+    method: str, content_type: str, query: dict[str, str]
+) -> None:
+    api = ApiClient(World(MemoryStorage()).plane)
+    api.create("/api/v1/namespaces/ns/configmaps", {"metadata": {"name": "a"}})
+
+    answers = [
+        api.request(method, "/api/v1/namespaces/ns/configmaps/a", APPLIED, content_type=content_type, query=query)
+        for _ in range(2)
+    ]
+
+    said = "means nothing on configmaps: did you mean sparkanywhere.io/application?"
+    assert [answer.status for answer in answers] == [200, 200]
+    for answer in answers:
+        assert answer.headers["warning"] == f'299 - "metadata.annotations[sparkanywhere.io/aplication]: {said}"'
+
+
+def test_a_write_of_a_status_says_nothing_of_annotations() -> None:
+    api = ApiClient(World(MemoryStorage()).plane)
+    api.create("/api/v1/namespaces/ns/pods", {**MISSPELT, "spec": {"containers": [{"name": "c", "image": "i"}]}})
+
+    answer = api.request(
+        "PATCH",
+        "/api/v1/namespaces/ns/pods/a/status",
+        {"status": {"message": "m"}},
+        content_type="application/merge-patch+json",
+    )
+
+    assert (answer.status, answer.headers.get("warning")) == (200, None)
