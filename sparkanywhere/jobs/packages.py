@@ -18,6 +18,7 @@ from dataclasses import replace
 from http.client import HTTPException
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from chalicelib.config import Settings
@@ -95,8 +96,8 @@ def _is_here(named: str, cache: Path) -> bool:
 
 
 def _check_answer(spec: JobSpec, repository: Repository) -> None:
-    """Raise JarsFailed where the one repository of a job does not answer; whatever it answers is Ivy's to judge."""
-    if spec.repositories:
+    """Raise JarsFailed where the one server of a job's jars does not answer; whatever it answers is Ivy's to judge."""
+    if spec.repositories or urlsplit(repository.url).scheme == "file":
         return
     with suppress(HTTPError, ValueError):  # it answers; or no coordinate is named, which Spark says
         wanted = repository.request(parse(spec.packages[0]))
@@ -120,26 +121,35 @@ def _resolved(
     lists = (spec.packages, spec.exclude_packages, spec.repositories)
     key = "\n".join((spec.spark, repository.url, *map(",".join, lists)))
     kept = cache / "packages" / hashlib.sha256(key.encode()).hexdigest()
-    if not kept.is_dir():
-        _check_answer(spec, repository)
-        say(f"resolving --packages by Spark {spec.spark} on this machine, once")
-        kept.parent.mkdir(parents=True, exist_ok=True)
-        shared = cache / "ivy" / "cache"
-        shared.mkdir(parents=True, exist_ok=True)
+    if kept.is_dir():
+        return sorted(kept.glob("*.jar"))
+    _check_answer(spec, repository)
+    say(f"resolving --packages by Spark {spec.spark} on this machine, once")
+    asked = environment(environ, spark_home=home, kubeconfig=Path(os.devnull))
+    asked |= {SPARKS_OWN: repository.url} if repository.url else {}
+    flags = zip(("--packages", "--exclude-packages", "--repositories"), lists, strict=True)
+    words = [word for flag, names in flags if names for word in (flag, ",".join(names))]
+    shared = cache / "ivy" / "cache"
+    try:
+        for folder in (kept.parent, shared):
+            folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=kept.parent) as scratch:
             (ivy := Path(scratch, "ivy")).mkdir()
             (ivy / "cache").symlink_to(shared)
-            line = [str(home / "bin" / "spark-submit"), "--master", "local", "--conf", f"{IVY_HOME}={ivy}"]
-            for flag, names in zip(("--packages", "--exclude-packages", "--repositories"), lists, strict=True):
-                line += (flag, ",".join(names)) if names else ()
-            asked = environment(environ, spark_home=home, kubeconfig=Path(os.devnull))
-            asked |= {SPARKS_OWN: repository.url} if repository.url else {}
+            line = [str(home / "bin" / "spark-submit"), "--master", "local", "--conf", f"{IVY_HOME}={ivy}", *words]
             ran = subprocess.run([*line, *RESOLVES], env=asked, capture_output=True, text=True, timeout=RESOLVE_SECONDS)
             if ran.returncode:
                 why = driver_cause({}, ran.returncode, ran.stdout + ran.stderr).sentence
                 raise JarsFailed(f"--packages cannot be resolved: {why}.")
-            with suppress(OSError):  # another one was faster
+            try:
                 (ivy / "jars").replace(kept)
+            except OSError:
+                if not kept.is_dir():  # else another one was faster
+                    raise
+    except subprocess.TimeoutExpired as error:
+        raise JarsFailed(f"--packages cannot be resolved: Ivy took more than {error.timeout:g} s.") from error
+    except OSError as error:
+        raise JarsFailed(f"--packages cannot be resolved: {error}.") from error
     return sorted(kept.glob("*.jar"))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import shutil
 import socket
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -121,6 +123,66 @@ def test_what_no_repository_has_is_one_sentence(spark: Path, environ: dict[str, 
 
     with pytest.raises(JarsFailed, match=r"^--packages cannot be resolved: a#b;1 was not found in any repository"):
         brought(job(), environ)
+
+
+@pytest.mark.parametrize(
+    ("program", "why"),
+    [
+        ("#!/bin/sh\n", "No such file or directory: .*/ivy/jars"),
+        ("#!/bin/sh\nexec sleep 600\n", "Ivy took more than 0.2 s"),
+        ("no program", "Exec format error"),
+    ],
+)
+def test_no_job_runs_without_jars_that_were_not_brought(
+    spark: Path, environ: dict[str, str], monkeypatch: pytest.MonkeyPatch, program: str, why: str
+) -> None:
+    monkeypatch.setattr(packages, "RESOLVE_SECONDS", 0.2)
+    submit = Path(environ["SPARKANYWHERE_CACHE"]) / "spark" / job().spark / "bin" / "spark-submit"
+    submit.write_text(program)
+    shutil.rmtree(spark)
+
+    with pytest.raises(JarsFailed, match=f"^--packages cannot be resolved: .*{why}"):
+        brought(job(), environ)
+
+
+@pytest.mark.usefixtures("spark")
+def test_jars_that_cannot_be_kept_end_the_job_and_are_resolved_again(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_path: Path, _target: Path) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as while_full:
+        while_full.setattr(Path, "replace", full)
+        with pytest.raises(JarsFailed, match="No space left on device"):
+            brought(job(), environ)
+
+    assert len(brought(job(), environ).jars) == 2
+
+
+@pytest.mark.usefixtures("spark")
+def test_jars_that_another_job_keeps_meanwhile_are_taken(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    move = Path.replace
+
+    def late(path: Path, target: Path) -> Path:
+        shutil.copytree(path, target)
+        return move(path, target)
+
+    monkeypatch.setattr(Path, "replace", late)
+
+    assert len(brought(job(), environ).jars) == 2
+
+
+@pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("is_local", [True, False], ids=["processes", "containers"])
+def test_a_mirror_that_is_a_folder_is_left_to_ivy(environ: dict[str, str], tmp_path: Path, *, is_local: bool) -> None:
+    environ["SPARKANYWHERE_MAVEN_MIRROR"] = (tmp_path / "empty").as_uri()
+
+    spec = brought(job(), environ, is_local=is_local)
+
+    assert bool(spec.jars) is not is_local
 
 
 @pytest.mark.usefixtures("spark")
