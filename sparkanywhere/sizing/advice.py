@@ -59,13 +59,13 @@ def advise(run: RunProfile, *, price_list: PriceList | None, sizes: SizeTable | 
     """Return what to make of a run on a provider with these prices and sizes, None where it has none."""
     try:
         sizer = Sizer(run, sizes)
-    except (ValueError, ZeroDivisionError, TaskRejected) as error:
+        warning = _warning(run, sizer)
+        if reason := _why_not(run, sizer):
+            return Advice(warning=warning, reason=reason)
+        adviser = _Adviser(run, sizer, price_list)
+        return adviser.advice(warning, keeps_memory=bool(warning) or not run.is_memory_known)
+    except (ValueError, ArithmeticError, TaskRejected) as error:  # whoever ran the job has written its settings
         return Advice(reason=f"its executors cannot be understood: {error}")
-    warning = _warning(run, sizer)
-    if reason := _why_not(run, sizer):
-        return Advice(warning=warning, reason=reason)
-    adviser = _Adviser(run, sizer, price_list)
-    return adviser.advice(warning, keeps_memory=bool(warning) or not run.is_memory_known)
 
 
 def _why_not(run: RunProfile, sizer: Sizer) -> str:

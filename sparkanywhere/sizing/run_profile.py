@@ -18,6 +18,8 @@ from sparkanywhere.sizing.event_stream import Event, LogUnreadable
 MIB = 1024**2
 LARGEST = 2.0**53
 MOST_TASKS, MOST_STAGES, MOST_EXECUTORS = 1_000_000, 100_000, 20_000
+MOST_KEPT = 8 * MIB  # characters of properties and ids of parents, each time that a log tells them
+ID_LETTERS = 63  # of an executor: Spark numbers them
 DRIVER = "driver"
 HEAP, BESIDE_HEAP, DIRECT = "JVMHeapMemory", "JVMOffHeapMemory", "DirectPoolMemory"
 STORAGE = "OnHeapStorageMemory"
@@ -86,6 +88,7 @@ class RunProfile:
     executors: dict[str, Executor] = field(default_factory=dict)
     driver: Executor = field(default_factory=Executor)
     totals: Totals = field(default_factory=Totals)
+    kept: int = 0  # towards MOST_KEPT
     has_profiles: bool = False  # resource profiles of its own, beside the default one
 
     @property
@@ -146,7 +149,8 @@ def profile(found: Iterable[Event]) -> RunProfile:
     run = RunProfile()
     for event in found:
         _take(run, event)
-        if run.totals.tasks > MOST_TASKS or len(run.stages) > MOST_STAGES or len(run.executors) > MOST_EXECUTORS:
+        amounts = (run.totals.tasks, MOST_TASKS), (len(run.stages), MOST_STAGES), (len(run.executors), MOST_EXECUTORS)
+        if any(there > most for there, most in (*amounts, (run.kept, MOST_KEPT))):
             raise LogUnreadable(f"Its event log tells of more than {MOST_TASKS} tasks: it is too large to measure.")
     if not run.started:
         raise LogUnreadable("Its event log does not tell of its start.")
@@ -161,7 +165,9 @@ def _take(run: RunProfile, event: Event) -> None:
         case "ApplicationEnd":
             run.ended = _time(event, "Timestamp")
         case "EnvironmentUpdate":
-            run.properties |= {str(key): str(value) for key, value in _part(event, "Spark Properties").items()}
+            properties = {str(key): str(value) for key, value in _part(event, "Spark Properties").items()}
+            run.kept += sum(len(key) + len(value) for key, value in properties.items())
+            run.properties |= properties
         case "ExecutorAdded":
             executor, about = run.executors.setdefault(_executor_of(event), Executor()), _part(event, "Executor Info")
             executor.cores, executor.added = int(_number(about, "Total Cores")), _time(event, "Timestamp")
@@ -182,7 +188,9 @@ def _take_stage(run: RunProfile, about: Mapping[str, Any]) -> None:
     stage.submitted, stage.completed = _time(about, "Submission Time"), _time(about, "Completion Time")
     stage.completed = max(stage.completed, stage.submitted)
     parents = about.get("Parent IDs")
-    stage.parents = tuple(each for each in parents if isinstance(each, int)) if isinstance(parents, list) else ()
+    found = parents if isinstance(parents, list) else ()
+    stage.parents = tuple(each for each in found if isinstance(each, int) and 0 <= each < LARGEST)
+    run.kept += len(stage.parents)
 
 
 def _note_peaks(run: RunProfile, name: str, metrics: Mapping[str, Any]) -> Executor:
@@ -218,7 +226,7 @@ def _take_task(run: RunProfile, event: Event) -> None:
 
 
 def _executor_of(event: Mapping[str, Any]) -> str:
-    return str(event.get("Executor ID"))
+    return str(event.get("Executor ID"))[:ID_LETTERS]
 
 
 def _stage_of(run: RunProfile, event: Mapping[str, Any]) -> Stage:

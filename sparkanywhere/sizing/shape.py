@@ -35,6 +35,8 @@ LEAST_HEAP_MIB = 512  # Spark starts with 450
 JVM_EXTRA_MIB = 128  # stacks of threads and the collector's own tables, which no metric counts
 STEP_MIB = 64  # to which heaps are rounded, down
 DISK_SHARE = 0.7  # of a task's disk that shuffles may fill
+MOST_CORES, MOST_SLOTS = 1_000, 100_000  # of an executor, of all: whoever ran the job has written its log
+MOST_TRIED = 64  # numbers of cores
 EXECUTOR = "spark.executor."
 DYNAMIC, OFF_HEAP = "spark.dynamicAllocation.enabled", "spark.memory.offHeap.enabled"
 
@@ -94,7 +96,7 @@ class Sizer:
     """Makes shapes for one measured run; `sizes` is what the provider sells, None where pods get what they ask for."""
 
     def __init__(self, run: RunProfile, sizes: SizeTable | None) -> None:
-        """Read the run's own shape. Raises ValueError for settings that make none."""
+        """Read the run's own shape. Raises ValueError, ArithmeticError, TaskRejected for settings that make none."""
         self._run, self._sizes, said = run, sizes, run.properties
         self._given_overhead = said.get(f"{EXECUTOR}memoryOverhead", "")
         is_java = said.get("spark.kubernetes.resource.type", "java") == "java"
@@ -110,6 +112,8 @@ class Sizer:
         beside = parse_mib(self._given_overhead) if self._given_overhead else max(int(heap * self.factor), 384)
         there = [each for each in run.executors.values() if each.cores]
         count = most_at_once((each.added for each in there), (each.removed for each in there if each.removed))
+        if cores > MOST_CORES or count * cores > MOST_SLOTS:
+            raise ValueError(f"there were {count} of {cores} cores")
         self.actual = self._sold(Shape(count, cores, heap, beside, self._milli(cores), heap + beside))
         self.is_dynamic = said.get(DYNAMIC) == "true"  # Spark itself chooses how many
         # Python's workers may not have been looked at
@@ -128,8 +132,9 @@ class Sizer:
         """Return the numbers of cores that executors might have."""
         if self.is_fixed or self.is_dynamic:
             return [self.actual.cores]
-        sold = self._sizes.memory_mib if self._sizes else [1000 * each for each in range(1, self.actual.cores + 1)]
-        return [each // 1000 for each in sold if each % 1000 == 0 and each // 1000 >= self.task_cpus]
+        some = range(self.actual.cores, 0, -(1 + self.actual.cores // MOST_TRIED))
+        sold = [each // 1000 for each in self._sizes.memory_mib if each % 1000 == 0] if self._sizes else some
+        return [each for each in sold if each >= self.task_cpus]
 
     def shape(self, executors: int, cores: int, *, keeps_memory: bool) -> Shape | None:
         """Return executors of the least memory that will do, or of the run's own; None where none is sold so large."""

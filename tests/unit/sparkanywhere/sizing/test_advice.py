@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -250,18 +250,3 @@ def test_pythons_workers_keep_the_overhead_that_they_had_unless_they_were_seen()
     assert blind.overhead_mib >= 6553
     assert measured is not None
     assert measured.overhead_mib < blind.overhead_mib
-
-
-def hostile() -> Iterator[Event]:
-    values: tuple[object, ...] = (-1, 2**200, float("nan"), float("inf"), "7", None, [], {}, True)
-    for value in values:
-        for each in log():
-            yield {**each, **{key: value for key in each if key != "Event"}}
-        for each in log():
-            yield {key: dict.fromkeys(part, value) if isinstance(part, dict) else part for key, part in each.items()}
-
-
-def test_numbers_of_a_hostile_log_do_no_harm() -> None:
-    advice = advice_of(profile([*hostile(), *log()]))
-
-    assert advice.shape is None
