@@ -16,13 +16,13 @@ from dataclasses import dataclass, field
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, spec_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.start_phases import SparkStart
+from chalicelib.controllers.podmodel.start_phases import MAX_LINE, SparkStart
 from chalicelib.providers import registry
 from sparkanywhere.jobs.spark_rest import SparkProgress
 from sparkanywhere.jobs.start_phases import start_advice, start_seconds
 
 PHASES = ("control plane", "submit", "driver", "executors", "job", "clean-up")
-TASKS = re.compile(r" INFO TaskSetManager: Finished task .* in stage (\d+)\.\d+ .*\((\d+)/(\d+)\)$")
+TASKS = re.compile(r" INFO TaskSetManager: Finished task [\d.]+ in stage (\d{1,9})\.\d+ .*\((\d{1,9})/(\d{1,9})\)$")
 
 
 @dataclass(slots=True)
@@ -112,7 +112,7 @@ class JobProgress:
         """Take in a line of the driver's log."""
         if self.logged_start.observe(line, now):
             self._judge_executors(now)
-        if found := TASKS.search(line):
+        if len(line) <= MAX_LINE and (found := TASKS.search(line)):
             self.logged = (int(found[1]), int(found[2]), int(found[3]))
             self.end("executors", now)
 

@@ -49,7 +49,7 @@ DETAILED = re.compile(r"\S+ \S+ WARN ")  # records of which the first line is en
 IN_PYTHON = " Traceback (most recent call last):"
 # A listener that took its time logs the event: where the query was called, and its plan, until these words.
 SLOW_LISTENER = re.compile(r"\S+ \S+ \w+ \w*(?:ListenerBus|EventQueue): Process of event ")
-SLOW_LISTENER_END = re.compile(r".*\bby ?listener \S+ took \S+s\.?$")
+SLOW_LISTENER_END = re.compile(r"\bby ?listener \w{1,99} took [\d.]{1,30}\w{0,5}s\.?$", re.ASCII)
 EXCEPTION = re.compile(r"[\w.]+(?:Error|Exception|Exit|Interrupt|Warning)\b")  # the line that ends a traceback
 
 
@@ -118,7 +118,7 @@ class ProgramOutput:
             self._was_indented = False
             return not (self._is_harmless or NOISE.match(line))
         if self._is_event:
-            self._is_event = not SLOW_LISTENER_END.match(line)
+            self._is_event = not SLOW_LISTENER_END.search(line)
             return False
         if not is_indented and not GOES_ON.match(line) and not (self._was_indented and EXCEPTION.match(line)):
             self._is_hiding = False

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.decoding.parsing import DecodeError, parse_json, parse_yaml
-from chalicelib.apimachinery.rules import names
+from chalicelib.apimachinery.rules import cron, names
 from chalicelib.apimachinery.rules.integers import is_integer, parse_int64, parse_uint64
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.rules.selectors import parse_fields, parse_labels
@@ -22,12 +22,16 @@ from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.structural import json_path
 from chalicelib.controllers.podmodel.gone_pods import GonePods, read_gone
 from chalicelib.controllers.podmodel.record import version_of
+from chalicelib.controllers.podmodel.start_phases import MAX_LINE, SparkStart
 from chalicelib.controllers.pods.deletions import keep_seconds
+from chalicelib.controllers.translation.api_urls import rewritten_properties, rewritten_word
 from chalicelib.controllers.translation.env import expand
 from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
 from chalicelib.providers.process.spark import java_options
 from chalicelib.resources.pods.marks import USED_BY_GONE, VERSION_ANNOTATION
 from chalicelib.resources.workloads.counts import percent_causes
+from sparkanywhere.cli.job_progress import JobProgress
+from sparkanywhere.cli.program_output import SLOW_LISTENER_END
 
 LENGTH = 30_000
 MOST_SECONDS = 5.0  # what is linear takes a hundredth of that, what is quadratic far more
@@ -65,6 +69,43 @@ def test_no_rule_takes_longer_than_its_text(name: str) -> None:
                 RULES[name](unit * (LENGTH // len(unit)) + end)
 
             assert time.process_time() - began < MOST_SECONDS, (unit, end)
+
+
+REGISTERED = "INFO Backend: Registered executor Ref(spark-client://Executor) (a:1) with ID 1, R"
+FINISHED = "26/11/23 00:40:00 INFO TaskSetManager: Finished task 3.0 in stage 0.0 (TID 3) (4/100)"
+LONG = 500_000  # characters, as a ConfigMap, or the line of a job, may have: minutes to hours if read again and again
+LONG_TEXTS: dict[str, Callable[[], object]] = {
+    "separator": lambda: rewritten_properties(f"spark.master{' ' * LONG}x", "https://here"),
+    "word": lambda: rewritten_word("k8s://https:" * (LONG // 12), "https://here"),
+    "interval": lambda: cron.parse_schedule(f"@every {'1' * LONG}"),
+    "fraction": lambda: cron.parse_schedule(f"@every 1.{'1' * LONG}x"),
+    "number": lambda: cron.parse_schedule(f"@every {'1' * LONG}h"),
+    "listener": lambda: SLOW_LISTENER_END.search("by listener by" * (LONG // 14)),
+}
+
+
+@pytest.mark.parametrize("name", LONG_TEXTS)
+def test_a_long_text_is_read_once(name: str) -> None:
+    with contextlib.suppress(ValueError):
+        LONG_TEXTS[name]()
+
+
+@pytest.mark.parametrize("length", [len(REGISTERED), MAX_LINE, MAX_LINE + 1, LONG])
+def test_only_a_line_as_spark_writes_them_tells_of_a_start(length: int) -> None:
+    start, job = SparkStart(), JobProgress(instances=1, began_at=0.0)
+
+    is_told = start.observe(REGISTERED.ljust(length, "."), 1.0)
+    job.observe_line(FINISHED.rjust(length), 1.0)
+
+    assert (is_told, job.logged is not None) == (length <= MAX_LINE,) * 2
+
+
+@pytest.mark.parametrize("number", [DIGITS[:4000], "9" * 10, ""])
+def test_an_executor_without_a_number_of_spark_is_none(number: str) -> None:
+    start = SparkStart()
+
+    assert not start.observe(REGISTERED.replace("ID 1", f"ID {number}"), 1.0)
+    assert start.registered_at == {}
 
 
 @pytest.mark.parametrize(

@@ -29,8 +29,9 @@ DESCRIPTORS = {
 }
 EVERY = "@every "
 MAX_DURATION_SECONDS = 2**63 / 1e9  # of Go, some 292 years
-_GO_DURATION = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:ns|us|µs|μs|ms|s|m|h))+")
-_GO_PART = re.compile(r"(\d+\.?\d*|\.\d+)(ns|us|µs|μs|ms|s|m|h)")
+# Possessive, so that a long number without a unit is read once.
+_GO_PART = re.compile(r"(\d++(?:\.\d*+)?|\.\d++)(ns|us|µs|μs|ms|s|m|h)")
+_GO_DURATION = re.compile(rf"[+-]?(?:{_GO_PART.pattern})+")
 _UNIT_SECONDS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -133,8 +134,9 @@ def parse_schedule(text: str, zone: tzinfo = UTC) -> Schedule:
 def _interval(text: str) -> timedelta:
     """Return the span of `@every`: a Go duration, at least a second, in whole seconds."""
     given = text.removeprefix(EVERY)
-    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in _GO_PART.findall(given))
-    if (given != "0" and not _GO_DURATION.fullmatch(given)) or seconds >= MAX_DURATION_SECONDS:
+    parts = _GO_PART.findall(given) if _GO_DURATION.fullmatch(given) else []
+    seconds = sum(float(number) * _UNIT_SECONDS[unit] for number, unit in parts)
+    if not (parts or given == "0") or seconds >= MAX_DURATION_SECONDS:
         raise ValueError(f'failed to parse duration {text}: time: invalid duration "{given}"')
     return timedelta(seconds=1 if given.startswith("-") else max(1, int(round(seconds, 9))))
 

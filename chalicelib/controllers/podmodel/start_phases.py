@@ -27,9 +27,12 @@ EXECUTORS = "executors"  # of a driver, beside them: seconds from its runningAt 
 MOST_EXECUTORS = 20  # that a driver tells of, the first ones
 SHORTEST_SECONDS = 0.05  # of a phase that is worth a word: less reads 0.0 s
 SLOW_SECONDS = 5.0  # of one that is worth advice
+MAX_LINE = 4096  # characters of a line that Spark or java.sh may have written: a longer one is not looked at
 
 _MADE = re.compile(r"\bRunning Spark version ")
-_REGISTERED = re.compile(r"\bRegistered executor \S+\(spark-client://Executor\).*? with ID (\d+)")
+_REGISTERED = re.compile(
+    r"\bRegistered executor \w{1,99}\(spark-client://Executor\) \(\S{1,300}\) with ID (\d{1,9})\b", re.ASCII
+)
 _OF_IMAGES = re.compile(r"Image(?:Name|NeverPull|Inspect|Pull)|\bPulling image ")
 _NO_ARCHIVE = re.compile(r"^sparkanywhere: this JVM starts without the archive of Spark's classes: (.+)")  # by java.sh
 
@@ -44,6 +47,8 @@ class SparkStart:
 
     def observe(self, line: str, at: float) -> bool:
         """Take in a line of the log; return whether it told of an executor."""
+        if len(line) > MAX_LINE:
+            return False
         if _MADE.search(line):
             self.made_at, self.registered_at = at, {}  # another attempt begins anew
         if found := _NO_ARCHIVE.search(line):

@@ -22,7 +22,7 @@ _MASTER = r"spark\.(?:kubernetes\.driver\.)?master"
 _IN_WORD = re.compile(rf"((?<![\w.\-])k8s://|(?:(?<![\w.\-])|(?<=-D)){_MASTER}=[\"']?(?=https:))(?:https://)?{_HOST}")
 # A line after an odd backslash goes on with the value before.
 _IN_PROPERTIES = re.compile(
-    rf"(?<!(?<!\\)\\\n)^([ \t\f]*{_MASTER}[ \t\f]*[=: \t\f][ \t\f]*(?:k8s\\?://|(?=https)))(?:https\\?://)?{_HOST}",
+    rf"(?<!(?<!\\)\\\n)^([ \t\f]*{_MASTER}(?:[ \t\f]*+[=:]|[ \t\f])[ \t\f]*+(?:k8s\\?://|(?=https)))(?:https\\?://)?{_HOST}",
     re.MULTILINE,
 )
 
