@@ -1,9 +1,8 @@
 """The gateway: what Spark Connect clients speak TLS with, and what passes their calls on to a server.
 
-It knows gRPC and one fact of Spark's protocol: field 2 of every request is its UserContext. Requests and answers pass
-as bytes, one at a time, so that neither side is read faster than the other takes it. Spark keeps the sessions of each
-user apart and takes the user from the request (SparkConnectSessionManager, 4.3): here that is the user of the token.
-Protocol: Spark 4.3, sql/connect/common, base.proto.
+Requests and answers pass as bytes, one at a time, so that neither side is read faster than the other takes it. Spark
+keeps the sessions of each user apart and takes the user from the request (SparkConnectSessionManager, 4.3): here that
+is the user of the token.
 """
 
 from __future__ import annotations
@@ -20,6 +19,7 @@ import grpc
 
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
+from sparkanywhere.connect.user_context import MalformedRequest, of_user
 
 SERVICE = "/spark.connect.SparkConnectService/"
 AUTHORIZATION = "authorization"
@@ -37,7 +37,6 @@ START_SECONDS = 420.0  # for a server that is not there: more than a start is gi
 PAUSE_SECONDS = 1.0
 STOP_SECONDS = 2.0
 OURS = frozenset({AUTHORIZATION, "user-agent", "te", "content-type", "grpc-accept-encoding", "grpc-encoding"})
-USER_CONTEXT_TAG, USER_ID_TAG, USER_NAME_TAG = b"\x12", b"\x0a", b"\x12"  # fields 2, 1 and 2, each with a length
 
 
 class TokenRefused(Failure):
@@ -57,25 +56,6 @@ class Servers(Protocol):
 
     def ensure(self) -> Server:
         """Return the server, started if there is none. Raises Failure. Repeatable: called again if it went away."""
-
-
-def user_context(user: str) -> bytes:
-    """Return what makes a request one of `user`, appended to it.
-
-    Of a field that comes twice the parts are merged, and the last one wins (protobuf.dev, Encoding, "Last One Wins").
-    """
-    name = user.encode()
-    inner = USER_ID_TAG + varint(len(name)) + name + USER_NAME_TAG + varint(len(name)) + name
-    return USER_CONTEXT_TAG + varint(len(inner)) + inner
-
-
-def varint(number: int) -> bytes:
-    """Return a number as protobuf has it: seven bits a byte, the lowest first."""
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
 
 
 class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
@@ -155,9 +135,18 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             await context.abort(grpc.StatusCode.UNAVAILABLE, str(error))
         except Failure as error:  # asking again would start the same anew
             await context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(error))
-        suffix = user_context(user)
+        malformed: list[MalformedRequest] = []
+
+        async def of_this_user() -> AsyncIterator[bytes]:
+            async for message in requests:
+                try:
+                    yield of_user(message, user)
+                except MalformedRequest as error:
+                    malformed.append(error)
+                    raise  # cancels the call
+
         call = channel.stream_stream(method)(
-            (message + suffix async for message in requests),
+            of_this_user(),
             metadata=(*passing(metadata), *([(AUTHORIZATION, f"Bearer {own_token}")] if own_token else ())),
             timeout=context.time_remaining(),
         )
@@ -166,7 +155,11 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
             async for message in call:
                 yield message
             context.set_trailing_metadata(tuple(passing(await call.trailing_metadata())))
-        except grpc.aio.AioRpcError as error:
+        except (grpc.aio.AioRpcError, asyncio.CancelledError) as error:
+            if malformed:
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"The request is malformed: {malformed[0]}.")
+            if isinstance(error, asyncio.CancelledError):
+                raise
             trailing = tuple(passing(error.trailing_metadata() or ()))
             await context.abort(error.code(), error.details() or "", trailing)
         finally:

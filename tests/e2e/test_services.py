@@ -113,6 +113,7 @@ def test_users_share_a_server_by_urls_that_outlive_drops_and_its_end(
             bert.connect(f"{berts};session_id={session}")
 
             assert (ana.ask("sum"), bert.ask("sum")) == ("the sum is 499500", "the sum is 499500")
+            assert ana.ask("users") == "{2}"  # where the gateway writes them
             assert (ana.ask("look"), bert.ask("look")) == ("kept", "nothing")
             refusal = wrong.last_words(f"{base}token=wrong", "sum")
             assert "UNAUTHENTICATED" in refusal

@@ -16,12 +16,14 @@ import pytest
 
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
-from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway, Server, TokenRefused, user_context
+from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway, Server, TokenRefused
+from sparkanywhere.connect.user_context import user_context, varint
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
 from tests.waiting import until
 
 SECONDS = 30.0
 DETAILS = "grpc-status-details-bin"
+OPEN = varint(1000 << 3 | 2) + varint(100)  # a field whose value is to come
 
 
 class EchoServer:
@@ -123,6 +125,10 @@ def call(channel: Any, method: str, *messages: bytes, token: str = "ana-token", 
     return channel.stream_stream(SERVICE + method)(iter(messages), metadata=metadata, timeout=SECONDS)
 
 
+def field(value: bytes) -> bytes:
+    return varint(1 << 3 | 2) + varint(len(value)) + value
+
+
 def refusal(channel: Any, method: str = "Echo", *, token: str = "ana-token") -> tuple[Any, str]:
     with pytest.raises(grpc.RpcError) as failed:
         list(call(channel, method, b"", token=token))
@@ -130,17 +136,31 @@ def refusal(channel: Any, method: str = "Echo", *, token: str = "ana-token") -> 
 
 
 def test_what_is_said_passes_as_the_user_of_the_token(echo: EchoServer, certificates: CertificateFiles) -> None:
-    large = bytes(9 << 20)  # gRPC's own limit is 4 MiB
+    one, large = field(b"one"), field(bytes(9 << 20))  # gRPC's own limit is 4 MiB
     with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
-        answer = call(channel, "Echo", b"one", large, token="ana-token", **{"x-mine": "kept"})
+        answer = call(channel, "Echo", one, large + user_context("bert"), token="ana-token", **{"x-mine": "kept"})
         said = list(answer)
 
-    assert said == [b"one" + user_context("ana"), large + user_context("ana")]
+    assert said == [one + user_context("ana"), large + user_context("ana")]
     assert dict(answer.initial_metadata())["said-first"] == "hello"
     assert dict(answer.trailing_metadata())["said-last"] == "bye"
     assert echo.metadata[0]["authorization"] == "Bearer the-servers-own"
     assert echo.metadata[0]["x-mine"] == "kept"
     assert 0 < echo.seconds_left[0] <= SECONDS
+
+
+@pytest.mark.parametrize("before", [(), (b"",)], ids=["at once", "amid a stream"])
+def test_a_malformed_request_reaches_no_server(
+    echo: EchoServer, certificates: CertificateFiles, before: tuple[bytes, ...]
+) -> None:
+    with gateway(certificates, Servers(echo.start())) as port, client(port, certificates.ca) as channel:
+        answer, said = call(channel, "Echo", *before, user_context("bert") + OPEN), []
+        with pytest.raises(grpc.RpcError) as failed:
+            said.extend(answer)
+
+    assert failed.value.code() == grpc.StatusCode.INVALID_ARGUMENT
+    assert "a field that is cut off at byte" in failed.value.details()
+    assert all(each == user_context("ana") for each in said)
 
 
 @pytest.mark.parametrize(
@@ -221,12 +241,12 @@ def test_a_server_that_has_ended_is_started_by_the_next_call(certificates: Certi
     first, second = EchoServer(), EchoServer()
     servers = Servers(first.start(), second.start)
     with gateway(certificates, servers) as port, client(port, certificates.ca) as channel:
-        list(call(channel, "Echo", b"1"))
-        list(call(channel, "Echo", b"2"))
+        list(call(channel, "Echo", b""))
+        list(call(channel, "Echo", b""))
         assert servers.asked == 1
 
         first.stop()
-        list(call(channel, "Echo", b"3"))
+        list(call(channel, "Echo", b""))
 
     assert servers.asked == 2
     assert len(second.metadata) == 1

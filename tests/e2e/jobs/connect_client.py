@@ -5,6 +5,7 @@ import time
 from pathlib import Path
 
 from pyspark.sql import SparkSession
+from pyspark.sql.connect.proto import base_pb2
 from pyspark.sql.connect.session import SparkSession as _Imported  # noqa: F401  # before the URL is asked for
 from pyspark.sql.functions import lit, udf
 
@@ -25,6 +26,9 @@ for line in sys.stdin:
     elif what == "keep":
         session.range(3).createOrReplaceTempView("kept")
         print(session.client._session_id, flush=True)
+    elif what == "users":
+        calls = base_pb2.DESCRIPTOR.services_by_name["SparkConnectService"].methods
+        print({call.input_type.fields_by_name["user_context"].number for call in calls}, flush=True)
     elif what == "look":
         print("kept" if session.catalog.tableExists("kept") else "nothing", flush=True)
     elif what.startswith("wait "):
