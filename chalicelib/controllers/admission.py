@@ -35,7 +35,14 @@ from chalicelib.providers.base import Provider
 from chalicelib.providers.service_table import HasServices
 from chalicelib.registry.parts import new_uid
 from chalicelib.resources.catalogue import WORKLOADS
-from chalicelib.resources.pods.marks import HOME_ZONE, PARKED_POD, TAKES_WARM, without_our_marks
+from chalicelib.resources.pods.marks import (
+    CREATOR,
+    HOME_ZONE,
+    PARKED_POD,
+    TAKES_WARM,
+    keep_our_marks,
+    without_our_marks,
+)
 from chalicelib.resources.pods.strategy import PodStrategy
 from chalicelib.resources.policy.priorityclasses import DEFAULT_POLICY
 from chalicelib.resources.shared.formats import nanos
@@ -86,6 +93,8 @@ class Admission:
             set_default_class(obj, "ingressClassName", "ingressclasses", DEFAULT_INGRESS, now)
         if resource == "services" and self._node.launches:
             return service_warnings(obj, self._services, self._node.name)
+        if resource == "jobs":
+            without_our_marks(obj)
         if resource == "networkpolicies" and self._node.launches:
             return [f"spec: stored and not enforced by provider {self._node.name}: pods are reached as without it"]
         if resource != "pods":
@@ -98,8 +107,13 @@ class Admission:
                 raise
             return []  # not a valid pod: validation comes next, and has the words for it
 
-    def complete_change(self, resource: str, subresource: str, obj: JSON) -> list[str]:
-        """Give, in place, a pod that is resized the defaults of LimitRanges, as a new one; return Warnings."""
+    def complete_change(self, resource: str, subresource: str, obj: JSON, old: JSON) -> list[str]:
+        """Give, in place, a pod that is resized the defaults of LimitRanges, as a new one; return Warnings.
+
+        Nor does a client change who has created a Job, through its status either.
+        """
+        if resource == "jobs":
+            keep_our_marks(obj, old)
         if (resource, subresource) == ("pods", "resize"):
             with suppress(AttributeError, KeyError, TypeError, ValueError):  # validation comes next, and has the words
                 self._quotas.fill_in(obj, self._storage)
@@ -124,6 +138,8 @@ class Admission:
         self, resource: str, obj: JSON, now: Reader, *, user: str, is_dry_run: bool
     ) -> AbstractContextManager[None]:
         """Reserve quota for an object that is stored inside the context, and for a pod a warm task. Raises 403."""
+        if resource == "jobs" and user and self._warm.is_offered:
+            obj["metadata"]["annotations"] = {**annotations_of(obj), CREATOR: user}
         if resource == "pods" and self._node.runs(obj) and not is_dry_run:
             return self._reserve_for_pod(obj, now, user=user)
         return self._quotas.reserve(resource, obj, now, is_dry_run=is_dry_run)

@@ -154,7 +154,7 @@ class Admission(Protocol):
         """Complete an object in place; return warnings. Raises 403."""
         ...
 
-    def complete_change(self, resource: str, subresource: str, obj: JSON) -> list[str]:
+    def complete_change(self, resource: str, subresource: str, obj: JSON, old: JSON) -> list[str]:
         """Complete in place what a client wants an object to become, before what may not change is put back.
 
         Return warnings.

@@ -221,7 +221,7 @@ class Registry:
             self.scope.check_write(self.strategy.kept_as, old)
             new = change(self._stored_form(live))
             writing.check_version(self.strategy, new, live.revision, name)
-            warnings = self._parts.admission.complete_change(self.strategy.kept_as, how.subresource, new)
+            warnings = self._parts.admission.complete_change(self.strategy.kept_as, how.subresource, new, old)
             warnings += writing.complete_changed(self.strategy, new, old, how, self._parts.clock(), self.siblings)
             self.scope.check_change(self.strategy.kept_as, old, new)
             if writing.is_same(new, old):

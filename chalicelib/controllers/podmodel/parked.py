@@ -50,8 +50,13 @@ def wants_parking(driver: JSON, *, by_default: bool) -> bool:
 
 
 def is_to_keep_warm(driver: JSON) -> bool:
-    """Return whether an ended driver's user has yet to get the tasks that are to be kept warm."""
+    """Return whether an ended driver's user has yet to get the tasks that are to be kept warm.
+
+    Never of one that a Job makes: the next attempt may follow.
+    """
     marks = annotations_of(driver)
+    if any(each.get("controller") for each in owners_of(driver)):
+        return False
     return KEEP_WARM in marks and bool(marks.get(TAKES_WARM)) and marks.get(KEPT_WARM) != "true" and is_terminal(driver)
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_terminal, labels_of, owners_of, spec_of
 from chalicelib.apimachinery.rules.status import forbidden
 from chalicelib.apimachinery.rules.time import after, find_time, format_time
 from chalicelib.apimachinery.types import JSON
@@ -59,6 +59,11 @@ class WarmTasks:
         self._node = node
         self._clock = clock
 
+    @property
+    def is_offered(self) -> bool:
+        """Return whether there can be any."""
+        return self._provider is not None
+
     def admit(self, pod: JSON) -> list[str]:
         """Give, in place, a new warm pod its end; return Warnings. Raises 403 where it cannot be one."""
         wishes = annotations_of(pod)
@@ -83,7 +88,7 @@ class WarmTasks:
         """
         marks = pod["metadata"].setdefault("annotations", {})
         if WARM in marks and WAITS_FOR not in marks:
-            if not user:
+            if not user or any(each.get("controller") for each in owners_of(pod)):
                 why = f"{WARM} is for a driver that a user creates: nobody could take the tasks of a workload's"
                 raise forbidden("pods", pod["metadata"]["name"], why)
             marks |= {WAITS_FOR: "", WARM_USER: user}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
 
@@ -21,6 +21,7 @@ from chalicelib.controllers.workloads import cronjobs, deployments, jobs, sets
 from chalicelib.controllers.workloads.plan import ENDS_COUNT_SECONDS, WorkloadPlan, ends_of
 from chalicelib.registry.options import WriteOptions
 from chalicelib.registry.registry import Registry
+from chalicelib.resources.pods.marks import CREATOR
 from chalicelib.storage.base import KeyNotFound, Storage
 from chalicelib.storage.keys import object_key, parse_key, prefix
 
@@ -201,7 +202,7 @@ class WorkloadController:
         kind = KINDS[key[0]].kind
         name = obj["metadata"]["name"]
         try:
-            self._registry(resource).create(key[1], obj, WRITER)
+            self._registry(resource).create(key[1], obj, replace(WRITER, user=annotations_of(owner).get(CREATOR, "")))
         except StatusError as error:
             if error.reason == "AlreadyExists":
                 return True  # another process, or the same before a crash

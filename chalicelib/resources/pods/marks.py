@@ -41,6 +41,7 @@ KEPT_WARM = "sparkanywhere.io/kept-warm"  # of a driver: true when they have bee
 BEGUN = "begun"  # before
 WARM_USER = "sparkanywhere.io/warm-user"  # of a parked pod: it is warm, and for jobs of that user
 TAKES_WARM = "sparkanywhere.io/takes-warm"  # of a pod: whose warm tasks it may take
+CREATOR = "sparkanywhere.io/creator"  # of a Job: its user, whose warm tasks the drivers that it makes take
 TASK_ANNOTATION = "sparkanywhere.io/task"
 VERSION_ANNOTATION = "sparkanywhere.io/task-version"
 
@@ -65,6 +66,7 @@ WRITTEN_BY_US = (
     KEPT_WARM,
     WARM_USER,
     TAKES_WARM,
+    CREATOR,
     TASK_ANNOTATION,
     VERSION_ANNOTATION,
 )

@@ -311,6 +311,9 @@ def shape_of(spec: JobSpec) -> str:
     staged = sort_files(spec.named_files).staged
     fetched = [Fetched(each, "https://bucket", 1, "0" * 64, is_staged=True) for each in staged]
     pod: JSON = build(spec, suffix="0a", user="ana", fetched=fetched).driver
+    if "template" in pod["spec"]:
+        template = pod["spec"]["template"]
+        pod = {**template, "metadata": {**template["metadata"], "name": "job-1", "namespace": "default", "uid": "u"}}
     known = {**pod, "spec": with_optional_volumes(spec_of(pod))}
     task = draft(known, Node("fargate", StorageLookup(MemoryStorage())))
     assert task is not None
@@ -338,6 +341,7 @@ def shape_of(spec: JobSpec) -> str:
         ("local:///a.jar", "local:///b.jar --class A", True),
         ("local:///a.py", "local:///b.jar --class A", False),
         ("--image i:1", "etl.py --image i:1", True),
+        ("", "etl.py --max-attempts 2", True),
     ],
 )
 def test_it_fits_the_jobs_that_the_help_names(
