@@ -488,6 +488,20 @@ def destroying(terraform: Terraform, applied: Outputs) -> Iterator[Future[str]]:
         yield pool.submit(terraform.run, *words, stage="dev")
 
 
+@pytest.mark.usefixtures("applying")
+def test_a_stage_of_a_functions_name_is_planned_only_where_it_is_already(terraform: Terraform) -> None:
+    words = ("plan", "-input=false", "-no-color", "-state=none", "-var", "deletion_protection=false")
+
+    refused = terraform.ended(*words, stage="launch")
+    client("iam").create_role(RoleName="sparkanywhere-launch-control-plane", AssumeRolePolicyDocument="{}")
+    terraform.run(*words, stage="launch")
+
+    assert refused.returncode == 1
+    assert "There is no sparkanywhere-launch to destroy, and none is made" in " ".join(
+        refused.stderr.replace("│", " ").split()
+    )
+
+
 def test_what_may_happen_to_a_living_deployment_is_said_of_every_variable() -> None:
     assert {*KEPT, *ADDED, *TAKEN, ONLY_FOR_EMULATORS} == known_variables().keys()
 

@@ -30,3 +30,17 @@ locals {
   shared  = "" # no namespace's name
   tenants = merge({ (local.shared) = "" }, { for namespace in var.namespaces : namespace => "-${namespace}" })
 }
+
+# A stage of a function's name is taken where a deployment that has it is to be destroyed, and makes no new one. A destroy
+# that goes on after half of it is done only warns.
+data "aws_iam_roles" "made" {
+  count      = contains(keys(local.functions), var.stage) ? 1 : 0
+  name_regex = "^${local.deployment}-control-plane$"
+
+  lifecycle {
+    postcondition {
+      condition     = length(self.names) > 0
+      error_message = "There is no ${local.deployment} to destroy, and none is made: stage is a function's name."
+    }
+  }
+}
