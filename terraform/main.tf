@@ -30,4 +30,5 @@ module "sparkanywhere" {
   api_requests_a_second = var.api_requests_a_second
   api_burst             = var.api_burst
   data_buckets          = var.data_buckets
+  pull_through_cache    = var.pull_through_cache
 }

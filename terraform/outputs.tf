@@ -169,3 +169,8 @@ output "api_burst" {
   description = "Requests that the API takes at once."
   value       = module.sparkanywhere.api_burst
 }
+
+output "pull_through_cache" {
+  description = "What stands for each of pull_through_cache's registries in the name of an image, by prefix."
+  value       = module.sparkanywhere.pull_through_cache
+}

@@ -47,6 +47,7 @@ provider "aws" {
       cloudwatchlogs = endpoints.value
       dynamodb       = endpoints.value
       ec2            = endpoints.value
+      ecr            = endpoints.value
       ecs            = endpoints.value
       iam            = endpoints.value
       kms            = endpoints.value

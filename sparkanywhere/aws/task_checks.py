@@ -83,10 +83,27 @@ def check_image(image: str) -> Callable[[Site, Clients], Iterator[Finding]]:
             found = []
         if found:
             yield Finding(what, "ok", f"ECR has it{architectures(found[0].get('imageManifest', '{}'))}")
+        elif upstream := _upstream(ecr["account"], ecr["name"], clients):
+            yield public_image(what, upstream + rest)
         else:
             yield Finding(what, "failure", "ECR has no such image", f"docker push {image}")
 
     return check
+
+
+def _upstream(account: str, name: str, clients: Clients) -> str:
+    """Return what a pull-through cache rule has ECR pull for the name of a repository, "" where there is none."""
+    prefix, _, image = name.partition("/")
+    if not image:
+        return ""
+    try:
+        request = {"registryId": account, "ecrRepositoryPrefixes": [prefix]}
+        [rule] = clients("ecr").describe_pull_through_cache_rules(**request)["pullThroughCacheRules"]
+    except Exception as error:
+        if code_of(error) != "PullThroughCacheRuleNotFoundException":
+            raise
+        return ""
+    return f"{rule['upstreamRegistryUrl']}/{image}"
 
 
 def public_image(what: str, image: str) -> Finding:

@@ -73,6 +73,7 @@ class FakeAccount:
     zone: str = "GMT"  # of the Date of its answers
     token: str = "hush"
     repositories: dict[str, str] = field(default_factory=dict)  # manifest by repository:tag
+    pull_through: dict[str, str] = field(default_factory=dict)  # upstream registry by prefix
     refused_actions: set[str] = field(default_factory=set)
     answers: dict[str, Callable[[Request], Answer]] = field(default_factory=dict)  # in place of ours
     denied: set[str] = field(default_factory=set)  # operations that the caller may not use
@@ -233,6 +234,12 @@ class FakeAccount:
     def _BatchGetImage(self, request: Request) -> Answer:
         names = [f"{request['repositoryName']}:{each['imageTag']}" for each in request["imageIds"]]
         return {"images": [{"imageManifest": self.repositories[each]} for each in names if each in self.repositories]}
+
+    def _DescribePullThroughCacheRules(self, request: Request) -> Answer:
+        [prefix] = request["ecrRepositoryPrefixes"]
+        if prefix not in self.pull_through:
+            raise Refused("PullThroughCacheRuleNotFoundException")
+        return {"pullThroughCacheRules": [{"upstreamRegistryUrl": self.pull_through[prefix]}]}
 
     def _SimulatePrincipalPolicy(self, request: Request) -> Answer:
         context = {each["ContextKeyName"]: each["ContextKeyValues"][0] for each in request["ContextEntries"]}

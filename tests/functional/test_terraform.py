@@ -41,7 +41,14 @@ SOURCE = ROOT / "terraform"
 ACCOUNT = "123456789012"  # the emulator's
 APPLY = ("apply", "-auto-approve", "-input=false")
 # What each stage's deployment is applied with: one to keep, and one that may be destroyed again.
-OPEN = {"prod": (), "dev": ("-var", "deletion_protection=false", "-var", 'namespaces=["team-a"]')}
+OPEN = {
+    "prod": (),
+    "dev": (
+        *("-var", "deletion_protection=false"),
+        *("-var", 'namespaces=["team-a"]'),
+        *("-var", 'pull_through_cache={dev-public="public.ecr.aws"}'),
+    ),
+}
 APPLY_SECONDS = 240  # the provider itself waits for buckets' lifecycle rules, a minute at least
 
 # Every variable of a deployment that lives: what would do harm and is refused, and what changes it or takes from it.
@@ -65,6 +72,7 @@ ADDED = {
     "api_requests_a_second": "1",
     "api_burst": "1",
     "data_buckets": '["data"]',
+    "pull_through_cache": '{quay = "quay.io"}',
 }
 TAKEN = {
     "network": "nat",
@@ -399,6 +407,23 @@ def test_tasks_see_the_event_logs_of_their_namespace_and_no_staged_file(
 ) -> None:
     for action in ("s3:GetObject", "s3:PutObject", "s3:DeleteObject"):
         assert allows([inline(role)], action, f"arn:aws:s3:::{bucket}/{key}", {}) is allowed
+
+
+@pytest.mark.parametrize(
+    ("stage", "repository", "allowed"),
+    [("dev", "dev-public/docker/library/spark", True), ("dev", "other/spark", False), ("prod", "dev-public/a", False)],
+)
+def test_tasks_bring_public_images_into_ecr_below_their_deployments_prefixes_alone(
+    terraform: Terraform, applied: Outputs, stage: str, repository: str, allowed: bool
+) -> None:
+    assert applied
+    arn = f"arn:aws:ecr:{REGION}:repository/{repository}"
+    outputs: Outputs = json.loads(terraform.run("output", f"-state={stage}", "-json"))
+
+    for action in ("ecr:BatchImportUpstreamImage", "ecr:CreateRepository"):
+        assert allows([inline(f"sparkanywhere-{stage}-execution")], action, arn, {}) is allowed
+    addresses = {"dev": {"dev-public": f"{ACCOUNT}.dkr.ecr.us-east-1.amazonaws.com/dev-public"}}
+    assert outputs["pull_through_cache"]["value"] == addresses.get(stage, {})
 
 
 TASK_ROLES = (

@@ -55,6 +55,10 @@ REFUSED: dict[str, list[Any]] = {  # Any: JSON
     "event_log_days": [1.5, 0],
     "job_buckets": BUCKETS,
     "data_buckets": BUCKETS,
+    "pull_through_cache": [
+        {"hub": "registry-1.docker.io"},
+        *({prefix: "quay.io"} for prefix in ("a", "Quay", "quay/", "a--b", "a" * 31)),
+    ],
     "budget_mail": MAILS,
     "alarm_mail": MAILS,
     "alarm_topics": [["topic"], ["arn:aws:sqs:eu-west-1:1:a"], ["arn:aws:sns:eu-west-1:1:a"] * 5],
@@ -66,6 +70,7 @@ REFUSED: dict[str, list[Any]] = {  # Any: JSON
 TAKEN: list[Mapping[str, Any]] = [
     {"name": "a1", "stage": "p", "vpc_cidr": "10.0.16.0/20", "namespaces": ["a", "b-1"]},
     {"name": "a" * 24, "stage": "p" * 10, "vpc_cidr": "172.31.0.0/16", "tags": {"team": "a"}, "api_burst": 5_000},
+    {"pull_through_cache": {"ecr-public": "public.ecr.aws", "q1": "quay.io", "k8s_io": "registry.k8s.io"}},
     {"stage": "launch", "deletion_protection": False},  # what is made can be destroyed
     {"monthly_budget_usd": 0.5, "budget_mail": "a@b.example", "alarm_mail": "a@b.example"},
 ]

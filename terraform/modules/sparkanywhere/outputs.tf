@@ -172,3 +172,11 @@ output "api_burst" {
   description = "Requests that the API takes at once."
   value       = var.api_burst
 }
+
+output "pull_through_cache" {
+  description = "What stands for each of pull_through_cache's registries in the name of an image, by prefix."
+  value = {
+    for prefix in keys(aws_ecr_pull_through_cache_rule.this) :
+    prefix => "${local.account}.dkr.ecr.${local.region}.${data.aws_partition.this.dns_suffix}/${prefix}"
+  }
+}

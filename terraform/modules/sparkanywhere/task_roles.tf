@@ -32,6 +32,16 @@ data "aws_iam_policy_document" "execution" {
     resources = ["arn:${local.partition}:ecr:${local.region}:${local.account}:repository/*"]
   }
 
+  dynamic "statement" {
+    for_each = length(var.pull_through_cache) > 0 ? [var.pull_through_cache] : []
+
+    content {
+      sid       = "PullThroughCache"
+      actions   = ["ecr:BatchImportUpstreamImage", "ecr:CreateRepository"]
+      resources = [for prefix in keys(statement.value) : "arn:${local.partition}:ecr:${local.region}:${local.account}:repository/${prefix}/*"]
+    }
+  }
+
   statement {
     sid       = "LogInToRegistry"
     actions   = ["ecr:GetAuthorizationToken"]

@@ -289,3 +289,18 @@ variable "data_buckets" {
     error_message = "data_buckets takes names of buckets, without s3:// and without a path."
   }
 }
+
+variable "pull_through_cache" {
+  description = "Public registries whose images ECR keeps copies of, by the prefix of their repositories here, such as { ecr-public = \"public.ecr.aws\" }. A prefix is one in its account and region."
+  type        = map(string)
+  default     = {}
+
+  validation {
+    condition = alltrue([
+      for prefix, registry in var.pull_through_cache :
+      can(regex("^[a-z0-9]+([._-][a-z0-9]+)*$", prefix)) && length(prefix) >= 2 && length(prefix) <= 30
+      && contains(["public.ecr.aws", "quay.io", "registry.k8s.io"], registry)
+    ])
+    error_message = "pull_through_cache takes prefixes of 2 to 30 lower-case letters, digits, and single dots, dashes and underscores between them, each with public.ecr.aws, quay.io or registry.k8s.io, which need no login."
+  }
+}

@@ -1,4 +1,4 @@
-"""Whether an image can be pulled by anybody: as a registry with anonymous tokens is asked, and one without."""
+"""Whether an image can be pulled: by anybody, from a registry with anonymous tokens or without, and through ECR."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from sparkanywhere.aws.task_checks import public_image, split_image
+from sparkanywhere.aws.site import Site
+from sparkanywhere.aws.task_checks import check_image, public_image, split_image
+from tests.aws_box.account import ACCOUNT, REGION, FakeAccount, Refused
 from tests.aws_box.wire import Answer, HttpServer, Request
 
 INDEX = {
@@ -78,3 +80,29 @@ def test_a_registry_that_cannot_be_reached_from_here_may_be_reached_from_there()
 )
 def test_an_images_name_is_read_as_docker_reads_it(image: str, parts: tuple[str, str, str]) -> None:
     assert split_image(image) == parts
+
+
+@pytest.mark.parametrize(
+    ("image", "found"),
+    [
+        ("public/team/tool:1", ("ok", "anybody may pull it, for amd64, arm64")),
+        ("public/team/tool:2", ("failure", "answers 404")),
+        ("public:1", ("failure", "ECR has no such image")),
+        ("other/team/tool:1", ("failure", "ECR has no such image")),
+    ],
+)
+def test_what_ecr_has_no_copy_of_yet_is_looked_for_where_its_rule_pulls_from(
+    image: str, found: tuple[str, str], registry: Registry
+) -> None:
+    account = FakeAccount(pull_through={"public": registry.host})
+
+    def no_repository(_: object) -> dict[str, object]:
+        raise Refused("RepositoryNotFoundException")
+
+    account.answers["BatchGetImage"] = no_repository
+    name = f"{ACCOUNT}.dkr.ecr.{REGION}.amazonaws.com/{image}"
+
+    [line] = check_image(name)(Site("", "", "", (), {}), account.clients())
+
+    assert line.state == found[0]
+    assert found[1] in line.text
