@@ -50,13 +50,13 @@ def notebook(options: tuple[str, ...]) -> None:
     except SessionFailed as error:
         fail(str(error))
     try:
-        code = _run(found, server.environ)
+        code = _run(found, server.url)
     finally:
         server.end()
     sys.exit(code)
 
 
-def _run(program: str, environ: dict[str, str]) -> int:
+def _run(program: str, url: str) -> int:
     """Run Jupyter to its end, which a signal to end us brings about; return its exit code."""
     started: list[subprocess.Popen[bytes]] = []
     asked: list[int] = []
@@ -68,7 +68,7 @@ def _run(program: str, environ: dict[str, str]) -> int:
 
     # Ctrl-C is Jupyter's to answer: it asks
     with handled({**dict.fromkeys(stopping_signals(), end), signal.SIGINT: lambda *_: None}):
-        started.append(subprocess.Popen([program], env={**os.environ, **environ}))
+        started.append(subprocess.Popen([program], env={**os.environ, "SPARK_REMOTE": url}))
         if asked:  # before it had started
             started[0].terminate()
         return started[0].wait()

@@ -73,7 +73,7 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
     def serving(self, *, bind: str, port: int, certificate: bytes) -> Iterator[int]:
         """Serve with the certificate and key of a PEM, on a thread of its own; yield the port, a free one for 0.
 
-        Raises OSError for a port that is taken.
+        Without a certificate there is no TLS, which is for loopback alone. Raises OSError for a port that is taken.
         """
         is_over, listening = threading.Event(), Future[int]()
 
@@ -98,8 +98,11 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         server.add_generic_rpc_handlers((self,))
         host = f"[{bind}]" if ":" in bind else bind
         try:
-            credentials = grpc.ssl_server_credentials([(certificate, certificate)])
-            bound = server.add_secure_port(f"{host}:{port}", credentials)
+            if certificate:
+                credentials = grpc.ssl_server_credentials([(certificate, certificate)])
+                bound = server.add_secure_port(f"{host}:{port}", credentials)
+            else:
+                bound = server.add_insecure_port(f"{host}:{port}")
         except RuntimeError as error:
             raise OSError(f"{host}:{port} cannot be listened on: another program may have the port.") from error
         await server.start()

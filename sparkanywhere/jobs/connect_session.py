@@ -7,8 +7,6 @@ the operating system closes that however we end, killed or crashed, so nothing h
 from __future__ import annotations
 
 import os
-import re
-import shlex
 import subprocess
 import sys
 import threading
@@ -20,8 +18,7 @@ from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession  # type: ignore[import-not-found]  # an extra
 
-REMOTE, ROOTS = NEEDED = ("SPARK_REMOTE", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH")
-EXPORT = re.compile(r"export ([A-Z_]+)=(.+)")
+URL = "sc://"
 END_SECONDS = 30.0  # for the server's pods to go; then it ends by itself
 UNFIT = ("application", "args", "main_class", "max_attempts", "namespace")  # of a job, not of a server
 
@@ -31,7 +28,7 @@ class SessionFailed(Exception):
 
 
 class ConnectProcess:
-    """A Spark Connect server that lasts as long as this process at most. Raises SessionFailed.
+    """A Spark Connect server, up at `url`, that lasts as long as this process at most. Raises SessionFailed.
 
     `prefix` is the folder of the environment whose Python its functions run by, which should be that of its clients.
     """
@@ -39,7 +36,7 @@ class ConnectProcess:
     def __init__(self, options: Sequence[str], *, say: Callable[[str], None], prefix: str = sys.prefix) -> None:
         self.options = tuple(options)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "sparkanywhere", "connect", "--until-eof", "--export", *options],
+            [sys.executable, "-P", "-m", "sparkanywhere", "connect", "--until-eof", *options],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -47,22 +44,18 @@ class ConnectProcess:
             env={**os.environ, "VIRTUAL_ENV": prefix},  # a notebook's kernel is not told of its environment
             start_new_session=True,  # interrupting a cell is no reason to end
         )
-        self.environ: dict[str, str] = {}  # what clients need in their own: the URL, and whom to trust
-        self._wait(say)
+        self.url = self._wait(say)
         # What it says later is nothing to wait for, but must not fill the pipe.
         self._reader = threading.Thread(target=self._drain, name="connect", daemon=True)
         self._reader.start()
 
-    def _wait(self, say: Callable[[str], None]) -> None:
+    def _wait(self, say: Callable[[str], None]) -> str:
         line = ""
         for each in self._process.stdout or ():
             line = each.rstrip()
-            if found := EXPORT.fullmatch(line):
-                self.environ[found[1]] = shlex.split(found[2])[0]
-                if len(self.environ) == len(NEEDED):
-                    return
-            else:
-                say(line)
+            if line.startswith(URL):
+                return line
+            say(line)
         self._process.communicate()
         raise SessionFailed(line.removeprefix("Error: ") or "Spark Connect did not start.")
 
@@ -110,9 +103,7 @@ def session(*, on: str = "", idle_minutes: float = 30.0, **job: Any) -> SparkSes
     if not running:
         running = ConnectProcess(options, say=lambda line: print(line, file=sys.stderr))
         _current[:] = [running]
-    # gRPC reads it with the first connection of the process; a choice of the user's own stands
-    os.environ.setdefault(ROOTS, running.environ[ROOTS])
-    return _ending(SparkSession.builder.remote(running.environ[REMOTE]).getOrCreate(), running)
+    return _ending(SparkSession.builder.remote(running.url).getOrCreate(), running)
 
 
 def _ending(spark: Any, process: ConnectProcess) -> Any:  # Any: a SparkSession, which Spark types for itself

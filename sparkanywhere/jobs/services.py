@@ -187,9 +187,10 @@ def listening_port(line: str) -> int:
     return int(line.rpartition(" ")[2])
 
 
-def connect_url(*, host: str, port: int, token: str) -> str:
-    """Return what a client takes as its remote."""
-    return f"sc://{f'[{host}]' if ':' in host else host}:{port}/;use_ssl=true;token={token}"
+def connect_url(*, host: str, port: int, token: str, is_tls: bool = True) -> str:
+    """Return what a client takes as its remote; without TLS the host must be localhost, else PySpark wants it."""
+    tls = "use_ssl=true;" if is_tls else ""
+    return f"sc://{f'[{host}]' if ':' in host else host}:{port}/;{tls}token={token}"
 
 
 HISTORY = Service("history", "Bound HistoryServer to")

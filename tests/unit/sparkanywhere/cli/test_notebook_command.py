@@ -16,8 +16,7 @@ from tests.waiting import until
 
 CONNECT = """#!/bin/sh
 echo "$VIRTUAL_ENV" > "$TOLD"
-echo "export SPARK_REMOTE='sc://localhost:1/;use_ssl=true;token=a'"
-echo "export GRPC_DEFAULT_SSL_ROOTS_FILE_PATH=/roots.pem"
+echo "sc://localhost:1/;token=a"
 cat > /dev/null
 """
 RUN = "import sys; from sparkanywhere.cli.notebook_command import notebook; sys.executable = sys.argv[1]; notebook([])"
@@ -27,7 +26,7 @@ echo $$ > "$TOLD.up"
 while :; do sleep 0.1; done
 """
 JUPYTER = """#!/bin/sh
-echo "$SPARK_REMOTE $GRPC_DEFAULT_SSL_ROOTS_FILE_PATH" >> "$TOLD"
+echo "$SPARK_REMOTE" >> "$TOLD"
 exit 3
 """
 
@@ -56,7 +55,7 @@ def test_the_server_has_the_environment_of_jupyter(
     ended = CliRunner().invoke(notebook_command.notebook, [])
 
     prefix = str(tmp_path) if is_its_own else sys.prefix
-    assert (tmp_path / "told").read_text().splitlines() == [prefix, "sc://localhost:1/;use_ssl=true;token=a /roots.pem"]
+    assert (tmp_path / "told").read_text().splitlines() == [prefix, "sc://localhost:1/;token=a"]
     assert ended.exit_code == 3
 
 
