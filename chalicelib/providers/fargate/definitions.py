@@ -27,6 +27,7 @@ Document = dict[str, Any]  # a parameter of the ECS API
 ARCHITECTURES = {"": "X86_64", "amd64": "X86_64", "x86_64": "X86_64", "arm64": "ARM64", "aarch64": "ARM64"}
 ARCHITECTURE_KEY = "kubernetes.io/arch"
 OS_KEY, REGION_KEY = "kubernetes.io/os", "topology.kubernetes.io/region"
+SPARK_ROLE = "spark-role"  # the label of a pod of Spark's, which from 4.3 turns privileges off in each, asked or not
 TMPFS_MIB = 64  # of a memory volume without a size: ECS demands one, and takes it from the task's memory
 # For whichever user the container has, as a kubelet makes it. Amazon ECS API Reference, "Tmpfs" (2026), lists the
 # option by its name, `mode`; that such a one comes with its value, as for mount(8), is what others do with `uid=`
@@ -278,7 +279,7 @@ def unhonoured(task: Task) -> list[str]:
             "containers get no further privileges on Fargate",
         ),
         (
-            any(each.no_new_privileges for each in containers),
+            any(each.no_new_privileges for each in containers) and SPARK_ROLE not in dict(task.labels),
             "allowPrivilegeEscalation cannot be turned off on Fargate",
         ),
         (

@@ -242,6 +242,12 @@ def test_a_task_that_fargate_takes_as_it_is_needs_no_word() -> None:
     assert unhonoured(TASK) == []
 
 
+def test_what_spark_asks_for_by_itself_in_each_pod_needs_no_word() -> None:
+    of_spark = replace(TASK, labels=(("spark-role", "driver"),), containers=(replace(MAIN, no_new_privileges=True),))
+
+    assert unhonoured(of_spark) == []
+
+
 @pytest.mark.parametrize(
     ("changed", "words"),
     [
