@@ -13,7 +13,7 @@ import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
 from chalicelib.providers.docker import labels, pause_image
-from chalicelib.providers.docker.engine import Client, close_stream, machine, reachable, words
+from chalicelib.providers.docker.engine import Client, machine, reachable, words
 
 AT = "/volume"
 
@@ -21,6 +21,7 @@ AT = "/volume"
 def volume_files(client: Client, control_plane_id: str, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
     """Yield name and content of the file at a path of a volume, or of those in a folder there; nothing if neither is.
 
+    The engine follows links no further than to the container that mounts it, where there is nothing of the machine's.
     Each content is read before the next is asked for. Raises ProviderUnavailable.
     """
     volume = labels.volume_name(control_plane_id, owner="named", volume=source)
@@ -36,9 +37,8 @@ def volume_files(client: Client, control_plane_id: str, source: str, path: str) 
             chunks, _ = client.get_archive(container, posixpath.join(AT, path))
             with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
                 for member in tar:
-                    if member.isfile():
+                    if member.isfile() and member.name.count("/") <= 1:
                         yield posixpath.basename(member.name), cast(BinaryIO, tar.extractfile(member))
-            close_stream(chunks)
     except docker.errors.NotFound:
         return
     except (docker.errors.APIError, tarfile.TarError) as error:

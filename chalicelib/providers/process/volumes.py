@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -12,12 +13,13 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 from urllib.parse import quote
 
-from chalicelib.providers.base import Task, TaskRejected
+from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
 from chalicelib.providers.process import spark
 from chalicelib.providers.process.plan import ResolvedContainer
 
 NAMED = "named-volumes"  # the folder of those that outlive tasks, in the provider's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
+_NOTHING = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENXIO)  # not there; a link; a socket
 _INVALID = "CreateContainerConfigError"
 
 
@@ -31,13 +33,44 @@ def keep(folder: Path, wanted: Callable[[], Collection[str]]) -> None:
 
 
 def volume_files(folder: Path, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield name and content of the file at a path of a named volume, or of those in a folder there."""
-    place = folder / quote(source, safe="") / path
-    with contextlib.suppress(FileNotFoundError):
-        for each in sorted(place.iterdir()) if place.is_dir() else [place]:
-            if stat.S_ISREG(each.lstat().st_mode):  # whoever had the volume may have left a pipe, or a link
-                with each.open("rb") as file:
-                    yield each.name, file
+    """Yield name and content of the file at a path of a named volume, or of those in a folder there.
+
+    Whoever had the volume may have left links and pipes in it, or leave them meanwhile: none is followed. Raises
+    ProviderUnavailable.
+    """
+    with contextlib.ExitStack() as stack:
+        at: int | None = None
+        for part in (str(folder), quote(source, safe=""), *PurePosixPath(path).parts):
+            if (at := stack.enter_context(_opened(part, at))) is None:
+                return
+        if at is None or not stat.S_ISDIR(os.fstat(at).st_mode):
+            yield from _content(PurePosixPath(path).name, at)
+            return
+        for name in sorted(os.listdir(at)):
+            with _opened(name, at) as file:
+                yield from _content(name, file)
+
+
+@contextlib.contextmanager
+def _opened(name: str, folder: int | None) -> Iterator[int | None]:
+    """Open what has a name in an open folder, None if it is not there or a link."""
+    found = None
+    try:
+        found = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=folder)
+    except OSError as error:
+        if error.errno not in _NOTHING:
+            raise ProviderUnavailable("VolumeUnreadable", f"The volume cannot be read: {error}") from error
+    try:
+        yield found
+    finally:
+        if found is not None:
+            os.close(found)
+
+
+def _content(name: str, file: int | None) -> Iterator[tuple[str, BinaryIO]]:
+    if file is not None and stat.S_ISREG(os.fstat(file).st_mode):
+        with open(file, "rb", closefd=False) as content:
+            yield name, content
 
 
 def check(task: Task) -> None:
