@@ -25,7 +25,6 @@ from sparkanywhere.cli.target_options import errors_as_sentences, open_target, t
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.connect.gateway import Gateway
 from sparkanywhere.connect.kept_gateway import ROOTS_VARIABLE, GatewayPlan, KeptGateway, certificate_files, roots_file
 from sparkanywhere.connect.tokens import Issued, TokenReviews, account_of, issue
 from sparkanywhere.jobs import services
@@ -160,6 +159,8 @@ def _serve_until_eof(target: Target, options: dict[str, Any], typed: list[str]) 
 
     Without TLS: it is on this machine, and gRPC asks whom to trust when it is loaded, which in a notebook was before.
     """
+    from sparkanywhere.connect.gateway import Gateway  # lazy: an extra
+
     client, account = KubeClient(target.access), _account(options)
     is_ours = find_running(client, target.namespace, services.CONNECT) is None
     reviews = TokenReviews(lambda: client, target.namespace)

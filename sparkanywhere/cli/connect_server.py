@@ -10,7 +10,7 @@ from sparkanywhere.cli import reach
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
-from sparkanywhere.connect.gateway import Server
+from sparkanywhere.connect.server import Server
 from sparkanywhere.jobs import services
 from sparkanywhere.jobs.services import Service, ServiceFailed, find_running, wait_until_up
 from sparkanywhere.local.stop_signals import signals_as_interrupt

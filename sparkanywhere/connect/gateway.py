@@ -12,13 +12,13 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import grpc
 
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
+from sparkanywhere.connect.server import Server, Servers, TokenRefused
 from sparkanywhere.connect.user_context import MalformedRequest, of_user
 
 SERVICE = "/spark.connect.SparkConnectService/"
@@ -37,25 +37,6 @@ START_SECONDS = 420.0  # for a server that is not there: more than a start is gi
 PAUSE_SECONDS = 1.0
 STOP_SECONDS = 2.0
 OURS = frozenset({AUTHORIZATION, "user-agent", "te", "content-type", "grpc-accept-encoding", "grpc-encoding"})
-
-
-class TokenRefused(Failure):
-    """A client's token is not good; str() says why and what to do."""
-
-
-@dataclass(frozen=True, slots=True)
-class Server:
-    """Where a Connect server answers, and the token that it asks for, "" for none."""
-
-    address: str  # host:port
-    token: str
-
-
-class Servers(Protocol):
-    """Whatever finds or starts the server; its calls may block."""
-
-    def ensure(self) -> Server:
-        """Return the server, started if there is none. Raises Failure. Repeatable: called again if it went away."""
 
 
 class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types

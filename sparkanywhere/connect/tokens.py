@@ -16,7 +16,7 @@ from datetime import datetime
 from chalicelib.apimachinery.rules.time import parse_time
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.client.kube_client import ApiError, KubeClient
-from sparkanywhere.connect.gateway import TokenRefused
+from sparkanywhere.connect.server import TokenRefused
 
 AUDIENCE = "spark-connect"  # those that begin with our own name are the control plane's
 PREFIX = "connect-"  # of the service accounts

@@ -16,7 +16,8 @@ import pytest
 
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
-from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway, Server, TokenRefused
+from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway
+from sparkanywhere.connect.server import Server, TokenRefused
 from sparkanywhere.connect.user_context import user_context, varint
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
 from tests.waiting import until

@@ -40,3 +40,23 @@ def test_ps_loads_nothing_that_only_others_need() -> None:
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
 
     assert ran.stdout == "[]\n"
+
+
+def test_a_command_says_what_to_install_where_an_extra_is_missing() -> None:
+    """Each command's own words come without it; ImportError would be a traceback."""
+    extras = ("boto3", "docker", "grpc", "pynamodb", "pyspark")
+    program = f"""
+import sys
+sys.modules.update(dict.fromkeys({extras!r}))
+from click.testing import CliRunner
+from sparkanywhere.__main__ import main
+runner = CliRunner()
+print([name for name in main.list_commands(None) if runner.invoke(main, [name, "--help"]).exit_code])
+print(runner.invoke(main, ["connect"]).stderr)
+"""
+
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+
+    failed, said = ran.stdout.split("\n", 1)
+    assert failed == "[]"
+    assert 'pip install "sparkanywhere[connect]"' in said

@@ -11,7 +11,7 @@ import pytest
 
 from chalicelib.controllers.runtime.tokens import TokenClaims, TokenIssuer
 from sparkanywhere.client.kube_client import ApiError
-from sparkanywhere.connect.gateway import TokenRefused
+from sparkanywhere.connect.server import TokenRefused
 from sparkanywhere.connect.tokens import AUDIENCE, REVIEW_SECONDS, TokenReviews, account_of, issue
 from tests.api_client import ApiClient, control_plane
 from tests.unit.sparkanywhere.jobs.kube_in_process import InProcessClient
