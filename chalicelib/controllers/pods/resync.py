@@ -85,9 +85,8 @@ class Resync:
         living: list[IndexedPod] = []
         handles: set[str] = set()
         for each in self._index.look().unfinished:
-            pod = (
-                each.object()
-            )  # which takes seven times its text: those of 10,000 together would be too large for Lambda
+            # One at a time: an object takes seven times its text, and those of 10,000 would be too large for Lambda.
+            pod = each.object()
             if each_alone(partial(self._sync_pod, pod), default=bool(handle_of(pod))):
                 living.append(each)
                 handles.add(handle_of(pod))
