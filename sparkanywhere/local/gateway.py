@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
+from urllib.parse import unquote
 
 from chalice.local import LocalGateway, LocalGatewayException
 
@@ -102,7 +103,8 @@ class Gateway:
             answer = self._app(request)
         except StatusError as error:
             return status_answer(error)
-        return replace(answer, headers=(*answer.headers, SANDBOX)) if PROXIED.get() else answer
+        is_proxied = any(map(PROXIED_TARGET.fullmatch, (head.target, unquote(head.target))))
+        return replace(answer, headers=(*answer.headers, SANDBOX)) if is_proxied else answer
 
     def _app(self, request: Request) -> Answer:
         """Return the app's own answer. Raises StatusError for an unknown protocol."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from unittest.mock import Mock
 
 import pytest
+from chalice.local import LocalGateway
 
-from sparkanywhere.local.gateway import is_quick_read, refuse, to_answer
-from sparkanywhere.webserver.messages import RequestHead
+from sparkanywhere.local.gateway import Gateway, is_quick_read, refuse, to_answer
+from sparkanywhere.local.pod_pages import SANDBOX
+from sparkanywhere.webserver.messages import Answer, Request, RequestHead
 
 HEAD = RequestHead("GET", "/", 1, {})
 
@@ -58,3 +61,18 @@ def test_refusals_are_statuses(code: int) -> None:
 )
 def test_only_reads_that_do_not_wait_take_turns(method: str, target: str, expected: bool) -> None:
     assert is_quick_read(RequestHead(method, target, 1, {})) is expected
+
+
+@pytest.mark.parametrize("method", ["GET", "POST"])
+@pytest.mark.parametrize("rest", ["", "/", "/jobs/", "?a=1"])
+def test_whatever_a_pod_serves_on_this_origin_is_in_a_sandbox(method: str, rest: str) -> None:
+    local = Mock(spec=LocalGateway)
+    local.handle_request.return_value = {"statusCode": 200, "body": "<script>"}
+    gateway = Gateway(local, kubeconfig=lambda *_: {})
+
+    def asked(target: str) -> Answer:
+        return gateway(Request(RequestHead(method, target, 1, {"host": "127.0.0.1:1"}), b"", ("127.0.0.1", 1)))
+
+    assert SANDBOX in asked(f"/api/v1/namespaces/default/pods/job:4040/proxy{rest}").headers
+    assert SANDBOX in asked(f"/api/v1/namespaces/default/pods/job:4040/prox%79{rest}").headers
+    assert SANDBOX not in asked("/api/v1/namespaces/default/pods/proxy").headers
