@@ -21,7 +21,7 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.client.loopback import is_loopback
-from sparkanywhere.client.tunnel import Tunnel
+from sparkanywhere.client.tunnel import Tunnel, TunnelFailed
 from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
@@ -68,7 +68,11 @@ def forward(target: Target, pod: JSON, port: int, *, local_port: int = 0) -> Por
     if provider and provider.tunnel:
         statuses = status_of(pod).get("containerStatuses") or ()
         running = next((str(each["containerID"]) for each in statuses if each.get("containerID")), "")
-        end = TaskPort(annotations_of(pod).get(TASK_ANNOTATION, ""), running, address_of(pod), port)
+        task = str(annotations_of(pod).get(TASK_ANNOTATION, ""))
+        try:
+            provider.tunnel(end := TaskPort(task, running, address_of(pod), port), local_port)
+        except ValueError as error:  # others may write annotations, and a pod has none before its task
+            raise TunnelFailed(f"pod {name} does not say which task runs it: no tunnel leads there.") from error
         return Tunnel(partial(provider.tunnel, end), local_port=local_port)
     wanted = PodPort(target.access, target.namespace, name, port)
     return PortForward(wanted, tell=lambda words: echo(words, err=True), local_port=local_port)
