@@ -84,7 +84,7 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
         )
         spec, say = replace(spec, namespace=target.namespace), partial(echo, err=True)
         return client.get(submit(client, spec, suffix=new_suffix(), folder=callers_folder(), say=say).path)
-    provider = find_provider(client)
+    provider = find_provider(client, target.namespace)
     made = history_pod(
         image=options["image"] or f"sparkanywhere/spark:{options['spark']}",
         directory=directory or event_log.DIRECTORY,

@@ -6,7 +6,7 @@ grow as it needs.
 
 from __future__ import annotations
 
-from chalicelib.apimachinery.accessors import labels_of, status_of
+from chalicelib.apimachinery.accessors import labels_of, spec_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers import registry
@@ -21,6 +21,7 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.staging import Say, nothing
 
 ROLES = ("driver", "executor")
+FORBIDDEN = 403
 
 
 def provider_of_node(node: JSON) -> ProviderDeclaration | None:
@@ -28,9 +29,18 @@ def provider_of_node(node: JSON) -> ProviderDeclaration | None:
     return registry.known(str(labels_of(node).get(PROVIDER_LABEL, "")))
 
 
-def find_provider(client: KubeClient) -> ProviderDeclaration | None:
-    """Return which provider runs pods, None if that is not known. Raises ApiError, ApiUnreachable."""
-    found = (provider_of_node(node) for node in client.get("/api/v1/nodes")["items"])
+def find_provider(client: KubeClient, namespace: str = "") -> ProviderDeclaration | None:
+    """Return which provider runs pods, None if that is not known. Raises ApiError, ApiUnreachable.
+
+    Who may not list nodes is told by the pods of a namespace, if one is named: each has its node's name.
+    """
+    try:
+        found = [provider_of_node(node) for node in client.get("/api/v1/nodes")["items"]]
+    except ApiError as error:
+        if error.code != FORBIDDEN or not namespace:
+            raise
+        pods = client.get(f"/api/v1/namespaces/{namespace}/pods")["items"]
+        found = [registry.of_node(str(spec_of(pod).get("nodeName", ""))) for pod in pods]
     return next((each for each in found if each is not None), None)
 
 

@@ -34,7 +34,7 @@ def has_claim(client: KubeClient, namespace: str) -> bool:
 
     Raises ApiError, ApiUnreachable.
     """
-    provider = find_provider(client)
+    provider = find_provider(client, namespace)
     if provider is None or not provider.volumes_last:
         return False
     claim = {

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, phase_of
@@ -27,35 +27,37 @@ SERVERS = "labelSelector=sparkanywhere.io/service%3Dhistory"
 PORT = 18080
 LOG = "log"
 STARTING, READING = "A Spark history server is starting", "The history server is reading the event logs"
+MOST_STARTS = 4  # at once: each is a process of Python
+MOST_FAILURES = 100  # that are kept for those who ask again
+REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 # A kubeconfig of this control plane, given a token ("": none) and a namespace.
 Kubeconfig = Callable[[str, str], JSON]
-
-
-@dataclass(slots=True)
-class _Start:
-    """A history server that is being started for a namespace."""
-
-    process: subprocess.Popen[bytes]
-    folder: tempfile.TemporaryDirectory[str]
-
-    def failure(self) -> str | None:
-        """Return None while it is being started, "" if that went well, else the last that was said."""
-        if self.process.poll() is None:
-            return None
-        with self.folder as folder:
-            lines = (Path(folder) / LOG).read_text(errors="replace").strip().splitlines() or ["it said nothing"]
-        return lines[-1] if self.process.returncode else ""
 
 
 class HistoryPages:
     """Opens pages of ended applications. One for all threads; each call may be repeated until it has a URL."""
 
-    def __init__(self, ask: Callable[[Request], Answer], pages: PodPages, kubeconfig: Kubeconfig) -> None:
+    def __init__(
+        self,
+        ask: Callable[[Request], Answer],
+        pages: PodPages,
+        kubeconfig: Kubeconfig,
+        *,
+        command: Sequence[str] = (sys.executable, "-P", "-m", "sparkanywhere", "history", "--only-start"),
+    ) -> None:
         self._ask = ask
         self._pages = pages
         self._kubeconfig = kubeconfig
         self._lock = threading.Lock()
-        self._starts: dict[str, _Start] = {}  # by namespace
+        self._command = command
+        self._starting: set[tuple[str, str]] = set()  # by namespace, and the authorization of who has asked
+        self._failures: dict[tuple[str, str], str] = {}
+
+    @property
+    def count(self) -> int:
+        """Return how many servers are being started."""
+        with self._lock:
+            return len(self._starting)
 
     def open(self, request: Request, namespace: str, application: str) -> Answer:
         """Return where the browser finds the application's page; 202 and what it waits for while it is not there.
@@ -68,8 +70,7 @@ class HistoryPages:
             return answer
         alive = [each for each in json.loads(answer.body)["items"] if _is_alive(each)]
         if not alive:
-            self._start(request, namespace)
-            return told({"waits": STARTING}, status=202)
+            return self._start(request, namespace) or told({"waits": STARTING}, status=202)
         pod = max(alive, key=lambda each: str(each["metadata"]["creationTimestamp"]))
         base = f"{pods}/{pod['metadata']['name']}:{PORT}/proxy"
         found = self._ask(asked(request, "HEAD", f"{base}/api/v1/applications/{application}"))
@@ -77,38 +78,74 @@ class HistoryPages:
             return told({"waits": READING if found.status == 404 else STARTING}, status=202)
         return self._pages.open(request, base, landing=f"/history/{application}/jobs/") if found.status < 400 else found
 
-    def _start(self, request: Request, namespace: str) -> None:
-        """Start one unless that is under way. Raises 503 with why the last one did not start."""
-        with self._lock:
-            under_way = self._starts.get(namespace)
-            if under_way is None:
-                self._starts[namespace] = self._started(request, namespace)
-                return
-            why = under_way.failure()
-            if why is not None:
-                del self._starts[namespace]
-        if why:
-            raise unavailable(why)
-
-    def _started(self, request: Request, namespace: str) -> _Start:
-        if any(name.startswith("impersonate-") for name in request.head.headers):
+    def _start(self, request: Request, namespace: str) -> Answer | None:
+        """Start one unless that is under way; return a refusal. Raises 403, and 503 with why the last did not start."""
+        headers = request.head.headers
+        if any(name.startswith("impersonate-") for name in headers):
             raise StatusError(403, "Forbidden", "a history server is not started in another user's name")
-        token = request.head.headers.get("authorization", "").partition(" ")[2]
-        folder = tempfile.TemporaryDirectory(prefix="sparkanywhere-history-")
-        path = Path(folder.name) / "kubeconfig"
-        write_kubeconfig(path, self._kubeconfig(token, namespace))
-        command = [sys.executable, "-P", "-m", "sparkanywhere", "history", "--only-start", "--context", CONTEXT]
-        with (Path(folder.name) / LOG).open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=PROJECT,
-                env={**os.environ, "KUBECONFIG": str(path)},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        return _Start(process, folder)
+        key = namespace, headers.get("authorization", "")
+        with self._lock:
+            if key in self._starting:
+                return None
+            if why := self._failures.pop(key, ""):
+                raise unavailable(why)
+        if refused := self._refusal(request, namespace):
+            return refused
+        with self._lock:
+            if key not in self._starting and len(self._starting) >= MOST_STARTS:
+                raise unavailable(f"{MOST_STARTS} history servers are being started: try again when one is there")
+            if key not in self._starting:
+                self._starting.add(key)
+                threading.Thread(target=self._run, args=key, name="history-start", daemon=True).start()
+        return None
+
+    def _refusal(self, request: Request, namespace: str) -> Answer | None:
+        """Return why they may start none there, as the app says it, which leaves a line in the audit log."""
+        found = self._ask(asked(request, "GET", f"/api/v1/namespaces/{namespace}"))
+        if found.status >= 400 and found.status != 403:  # who has rights in a namespace alone may not see it
+            return found
+        attributes = {"namespace": namespace, "verb": "create", "resource": "pods"}
+        review = asked(request, "POST", REVIEWS)
+        head = replace(review.head, headers={**review.head.headers, "content-type": "application/json"})
+        body = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SelfSubjectAccessReview",
+            "spec": {"resourceAttributes": attributes},
+        }
+        answer = self._ask(replace(review, head=head, body=json.dumps(body).encode()))
+        if answer.status >= 400:
+            return answer
+        if not json.loads(answer.body)["status"]["allowed"]:
+            raise StatusError(403, "Forbidden", f"you may not create pods in namespace {namespace}, as its start does")
+        return None
+
+    def _run(self, namespace: str, authorization: str) -> None:
+        """Start one and wait until that has ended; nothing of the process stays."""
+        why = "a history server could not be started"
+        try:
+            with tempfile.TemporaryDirectory(prefix="sparkanywhere-history-") as folder:
+                path, log = Path(folder) / "kubeconfig", Path(folder) / LOG
+                write_kubeconfig(path, self._kubeconfig(authorization.partition(" ")[2], namespace))
+                with log.open("wb") as output:
+                    code = subprocess.run(
+                        [*self._command, "--context", CONTEXT],
+                        cwd=PROJECT,
+                        env={**os.environ, "KUBECONFIG": str(path)},
+                        stdin=subprocess.DEVNULL,
+                        stdout=output,
+                        stderr=subprocess.STDOUT,
+                        start_new_session=True,
+                        check=False,
+                    ).returncode
+                lines = log.read_text(errors="replace").strip().splitlines() or ["it said nothing"]
+                why = lines[-1] if code else ""
+        finally:
+            with self._lock:
+                self._starting.discard((namespace, authorization))
+                if why:
+                    self._failures[namespace, authorization] = why
+                    while len(self._failures) > MOST_FAILURES:
+                        del self._failures[next(iter(self._failures))]
 
 
 def _is_alive(pod: JSON) -> bool:

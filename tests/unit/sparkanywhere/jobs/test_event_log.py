@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 
 from chalicelib.apimachinery.types import JSON
+from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs import event_log
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import submit
@@ -70,3 +73,17 @@ def test_a_driver_that_a_job_makes_anew_writes_it_as_well(kube: InProcessClient)
 
     assert ENABLED in template["spec"]["containers"][0]["args"]
     assert event_log.VOLUME in [each["name"] for each in template["spec"]["volumes"]]
+
+
+@pytest.mark.parametrize(("node", "has"), [("process", True), ("docker-arm64", True), ("fargate", False), ("", False)])
+def test_who_may_not_list_nodes_is_told_by_the_pods(node: str, has: bool) -> None:
+    def get(path: str) -> JSON:
+        if path == "/api/v1/nodes":
+            raise ApiError(403, "nodes is forbidden")
+        assert path == "/api/v1/namespaces/team/pods"
+        return {"items": [{"spec": {"nodeName": node}}]}
+
+    client = Mock(spec=KubeClient)
+    client.get.side_effect = get
+
+    assert event_log.has_claim(client, "team") is has
