@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -42,5 +43,6 @@ def test_files_are_read_and_links_lead_to_nothing(
     for path in ("none", "log/none", "log/link", "log/pipe", "folder", "folder/secret", "file"):
         assert read(path) == [], path
     assert read("log", "another") == []
-    next(volume_files(engine, control_plane, SOURCE, "large"))  # and no further
+    with closing(volume_files(engine, control_plane, SOURCE, "large")) as files:
+        next(files)  # and no further
     assert not [each for each in ours(engine, control_plane) if each["Labels"].get(labels.ROLE) == "loader"]

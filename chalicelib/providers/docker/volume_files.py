@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import posixpath
 import tarfile
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 from typing import BinaryIO, cast
 
 import docker
@@ -18,7 +19,9 @@ from chalicelib.providers.docker.engine import Client, machine, reachable, words
 AT = "/volume"
 
 
-def volume_files(client: Client, control_plane_id: str, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
+def volume_files(
+    client: Client, control_plane_id: str, source: str, path: str
+) -> Generator[tuple[str, BinaryIO], None, None]:
     """Yield name and content of the file at a path of a volume, or of those in a folder there; nothing if neither is.
 
     The engine follows links no further than to the container that mounts it, where there is nothing of the machine's.
@@ -35,7 +38,8 @@ def volume_files(client: Client, control_plane_id: str, source: str, path: str) 
             host = client.create_host_config(binds=[f"{volume}:{AT}:ro"], network_mode="none")
             container = client.create_container(image, labels=marks, host_config=host)["Id"]
             chunks, _ = client.get_archive(container, posixpath.join(AT, path))
-            with tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
+            # Closed, its connection goes: until then the engine removes no container whose files it sends
+            with closing(chunks), tarfile.open(fileobj=io.BufferedReader(_Chunks(chunks)), mode="r|") as tar:
                 for member in tar:
                     if member.isfile() and member.name.count("/") <= 1:
                         yield posixpath.basename(member.name), cast(BinaryIO, tar.extractfile(member))
