@@ -177,11 +177,23 @@ def list_text(registry: Registry, metadata: JSON, items: Iterable[StoredObject])
     return head[:-1] + ',"items":[' + ",".join(item.json for item in items) + "]}"
 
 
+# As k8s.io/apiserver/pkg/endpoints/filters (warning.go) has it: of all together, and of each where they are more.
+MOST_WARNING_CHARACTERS, LONGEST_CUT_WARNING = 4096, 256
+MOST_WARNINGS = 64  # Python's http.client takes a hundred headers in all
+
+
 def with_warnings(response: Response, warnings: Iterable[str]) -> Response:
     """Add a Warning header (RFC 7234, code 299) per sentence to a response, and return it."""
     before = response.headers.get("Warning", [])
     values = [before] if isinstance(before, str) else list(before)
-    values += [warning_value(text) for text in dict.fromkeys(warnings)]
+    texts = list(dict.fromkeys(warnings))
+    if sum(map(len, texts)) > MOST_WARNING_CHARACTERS:
+        texts = [text[:LONGEST_CUT_WARNING] for text in texts]
+    left = MOST_WARNING_CHARACTERS
+    for text in texts[: max(0, MOST_WARNINGS - len(values))]:
+        left -= len(text)
+        if left >= 0:
+            values.append(warning_value(text))
     if values:
         response.headers["Warning"] = values if len(values) > 1 else values[0]
     return response

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from chalice.app import Response
 
-from chalicelib.endpoints.http.responses import with_warnings
+from chalicelib.endpoints.http.responses import MOST_WARNINGS, warning_value, with_warnings
 from chalicelib.registry.options import WriteOptions
 from tests.api_client import ApiClient
 from tests.memory_storage import MemoryStorage
@@ -83,3 +83,21 @@ def test_a_write_of_a_status_says_nothing_of_annotations() -> None:
     )
 
     assert (answer.status, answer.headers.get("warning")) == (200, None)
+
+
+@pytest.mark.parametrize(
+    ("texts", "count", "longest"),
+    [
+        ([f"{number}" for number in range(100, 250)], MOST_WARNINGS, 3),
+        (["a" * 4096], 1, 4096),
+        (["a" * 4097], 1, 256),
+        ([f"{number:0300}" for number in range(12)], 12, 300),
+        ([str(number) + "a" * 300 for number in range(100, 250)], 16, 256),
+    ],
+)
+def test_warnings_are_cut_as_clients_can_read_them(texts: list[str], count: int, longest: int) -> None:
+    values = with_warnings(Response(body=""), texts).headers["Warning"]
+    values = [values] if isinstance(values, str) else values
+
+    assert len(values) == count
+    assert max(len(each) for each in values) == longest + len(warning_value(""))
