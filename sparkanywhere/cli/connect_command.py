@@ -168,7 +168,7 @@ def _serve_until_eof(target: Target, options: dict[str, Any], typed: list[str]) 
     try:
         with (
             closing(ConnectServer(lambda: target, start)) as server,
-            Gateway(reviews.find_user, server).serving(bind=LOOPBACK, port=0, certificate=b"") as port,
+            Gateway(reviews, server).serving(bind=LOOPBACK, port=0, certificate=b"") as port,
             signals_as_interrupt(),
         ):
             server.up()

@@ -33,7 +33,7 @@ def serve(kept: KeptGateway, plan: GatewayPlan) -> None:
     certificate = certificate_files(os.environ, frozenset({plan.host})).chain.read_bytes()
     with closing(ConnectServer(target, start, is_direct=plan.is_direct)) as server:
         reviews = TokenReviews(lambda: KubeClient(target().access), plan.namespace)
-        gateway = Gateway(reviews.find_user, server)
+        gateway = Gateway(reviews, server)
         try:
             with gateway.serving(bind=plan.bind, port=plan.port, certificate=certificate) as port:
                 kept.write(replace(plan, port=port, pid=os.getpid()))

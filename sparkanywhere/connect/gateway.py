@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any
@@ -19,6 +19,7 @@ import grpc
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
 from sparkanywhere.connect.server import Server, Servers, TokenRefused
+from sparkanywhere.connect.token_checks import TokenChecks, Users
 from sparkanywhere.connect.user_context import MalformedRequest, of_user
 
 SERVICE = "/spark.connect.SparkConnectService/"
@@ -42,11 +43,10 @@ OURS = frozenset({AUTHORIZATION, "user-agent", "te", "content-type", "grpc-accep
 class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no types
     """Serves clients, one server behind all of them."""
 
-    def __init__(self, find_user: Callable[[str], str], servers: Servers) -> None:
-        """`find_user` returns whose token that is; it may block, and raises TokenRefused or ApiUnreachable."""
-        self._find_user = find_user
+    def __init__(self, users: Users, servers: Servers) -> None:
+        self._checks = TokenChecks(users)
         self._servers = servers
-        self._asking, self._starting = asyncio.Lock(), asyncio.Lock()
+        self._reaching: asyncio.Task[tuple[Any, str]] | None = None
         self._server: Server | None = None
         self._channel: Any = None  # of grpc.aio
 
@@ -54,14 +54,17 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
     def serving(self, *, bind: str, port: int, certificate: bytes) -> Iterator[int]:
         """Serve with the certificate and key of a PEM, on a thread of its own; yield the port, a free one for 0.
 
-        Without a certificate there is no TLS, which is for loopback alone. Raises OSError for a port that is taken.
+        Without a certificate there is no TLS, which is for loopback alone. Raises OSError for a port that is taken,
+        and whatever else keeps it from listening.
         """
         is_over, listening = threading.Event(), Future[int]()
 
         def serve() -> None:
             try:
                 asyncio.run(self._serve(bind, port, certificate, listening, is_over))
-            except OSError as error:
+            except Exception as error:  # of any kind: else nobody who waits for the port would learn of it
+                if listening.done():
+                    raise
                 listening.set_exception(error)
 
         thread = threading.Thread(target=serve, name="gateway", daemon=True)
@@ -110,9 +113,11 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
         metadata = list(context.invocation_metadata() or ())
         try:
             token = next((str(value) for key, value in metadata if key == AUTHORIZATION), "").removeprefix("Bearer ")
-            async with self._asking:  # one at a time: whoever guesses tokens keeps nobody's control plane busy
-                user = await asyncio.to_thread(self._find_user, token)
-            channel, own_token = await self._reach()
+            user = await self._checks.find_user(token, context.peer().rpartition(":")[0])
+            # One for all callers, which goes on when they have left: threads cannot be stopped, nor starts of a server.
+            if self._reaching is None or self._reaching.done():
+                self._reaching = asyncio.create_task(self._reach())
+            channel, own_token = await asyncio.shield(self._reaching)
         except TokenRefused as error:
             await context.abort(grpc.StatusCode.UNAUTHENTICATED, str(error))
         except ApiUnreachable as error:  # clients ask again
@@ -151,20 +156,19 @@ class Gateway(grpc.GenericRpcHandler):  # type: ignore[misc]  # grpcio has no ty
 
     async def _reach(self) -> tuple[Any, str]:
         """Return a channel that is connected, and the token to use on it. Raises Failure."""
-        async with self._starting:
-            deadline = asyncio.get_running_loop().time() + START_SECONDS
-            while True:
-                if self._channel is not None and await self._is_connected():
-                    assert self._server
-                    return self._channel, self._server.token
-                if asyncio.get_running_loop().time() > deadline:
-                    raise ApiUnreachable("The Spark Connect server runs but does not answer.")
-                before, self._server = self._server, await asyncio.to_thread(self._servers.ensure)
-                if self._channel is not None:
-                    await self._channel.close()
-                self._channel = grpc.aio.insecure_channel(self._server.address, options=(*ANY_SIZE, IDLE_CHANNEL))
-                if before == self._server:
-                    await asyncio.sleep(PAUSE_SECONDS)  # it may be on its way out
+        deadline = asyncio.get_running_loop().time() + START_SECONDS
+        while True:
+            if self._channel is not None and await self._is_connected():
+                assert self._server
+                return self._channel, self._server.token
+            if asyncio.get_running_loop().time() > deadline:
+                raise ApiUnreachable("The Spark Connect server runs but does not answer.")
+            before, self._server = self._server, await asyncio.to_thread(self._servers.ensure)
+            if self._channel is not None:
+                await self._channel.close()
+            self._channel = grpc.aio.insecure_channel(self._server.address, options=(*ANY_SIZE, IDLE_CHANNEL))
+            if before == self._server:
+                await asyncio.sleep(PAUSE_SECONDS)  # it may be on its way out
 
     async def _is_connected(self) -> bool:
         try:

@@ -66,7 +66,7 @@ def issue(client: KubeClient, namespace: str, account: str, *, seconds: int) -> 
 
 
 class TokenReviews:
-    """Tells whose token that is, by asking the control plane of one namespace. Not for several threads at once."""
+    """Tells whose token that is, by asking the control plane of one namespace. One thread at a time may find_user()."""
 
     def __init__(
         self, client: Callable[[], KubeClient], namespace: str, *, monotonic: Callable[[], float] = time.monotonic
@@ -77,12 +77,16 @@ class TokenReviews:
         self._monotonic = monotonic
         self._believed: dict[str, tuple[str, float]] = {}  # by token: its user, until when
 
+    def find_known(self, token: str) -> str:
+        """Return the service account of a token that is believed, else "". Safe beside a find_user()."""
+        user, until = self._believed.get(token, ("", 0.0))
+        return user if self._monotonic() < until else ""
+
     def find_user(self, token: str) -> str:
         """Return the service account of a token. Raises TokenRefused, and ApiError or ApiUnreachable."""
         if not token:
             raise TokenRefused(f"There is no token: {ANOTHER}")
-        user, until = self._believed.get(token, ("", 0.0))
-        if self._monotonic() < until:
+        if user := self.find_known(token):
             return user
         self._believed.pop(token, None)
         status = self._review(token)

@@ -18,6 +18,7 @@ from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
 from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway
 from sparkanywhere.connect.server import Server, TokenRefused
+from sparkanywhere.connect.token_checks import MOST_OF_ADDRESS, Users
 from sparkanywhere.connect.user_context import user_context, varint
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
 from tests.waiting import until
@@ -84,12 +85,25 @@ class Servers:
         return each() if callable(each) else each
 
 
-def find_user(token: str) -> str:
-    if token == "unreachable":
-        raise ApiUnreachable("nobody answers")
-    if not token.endswith("-token"):
-        raise TokenRefused("The token has expired.")
-    return token.removesuffix("-token")
+class People(Users):
+    """Knows a token by how it ends, and those that begin with "known" at once; others wait where they are held."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.may_answer = threading.Event()
+        self.may_answer.set()
+
+    def find_known(self, token: str) -> str:
+        return token.removesuffix("-token") if token.startswith("known") else ""
+
+    def find_user(self, token: str) -> str:
+        self.asked.append(token)
+        assert self.may_answer.wait(SECONDS)
+        if token == "unreachable":
+            raise ApiUnreachable("nobody answers")
+        if not token.endswith("-token"):
+            raise TokenRefused("The token has expired.")
+        return token.removesuffix("-token")
 
 
 @pytest.fixture
@@ -107,9 +121,11 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> CertificateFiles:
 
 
 @contextmanager
-def gateway(files: CertificateFiles, servers: Servers) -> Iterator[int]:
+def gateway(files: CertificateFiles, servers: Servers, people: People | None = None) -> Iterator[int]:
     """Run a gateway; yield its port."""
-    with Gateway(find_user, servers).serving(bind="127.0.0.1", port=0, certificate=files.chain.read_bytes()) as port:
+    with Gateway(people or People(), servers).serving(
+        bind="127.0.0.1", port=0, certificate=files.chain.read_bytes()
+    ) as port:
         yield port
 
 
@@ -264,9 +280,58 @@ def test_a_server_that_does_not_start_is_told_in_its_own_words(certificates: Cer
 
 def test_a_port_that_another_has_is_told(certificates: CertificateFiles) -> None:
     with gateway(certificates, Servers(Failure(""))) as port:
-        second = Gateway(find_user, Servers(Failure("")))
+        second = Gateway(People(), Servers(Failure("")))
         with (
             pytest.raises(OSError, match=f"127.0.0.1:{port} cannot be listened on"),
             second.serving(bind="127.0.0.1", port=port, certificate=certificates.chain.read_bytes()),
         ):
             pass
+
+
+def test_what_keeps_a_gateway_from_listening_is_told() -> None:
+    with (
+        pytest.raises(TypeError),
+        Gateway(People(), Servers(Failure(""))).serving(bind="127.0.0.1", port=0, certificate="text"),  # type: ignore[arg-type]
+    ):
+        pass
+
+
+def test_wrong_tokens_hold_up_nobody_who_is_known(echo: EchoServer, certificates: CertificateFiles) -> None:
+    people, too_many = People(), 5
+    people.may_answer.clear()
+    with gateway(certificates, Servers(echo.start()), people) as port, client(port, certificates.ca) as channel:
+        guesses = [call(channel, "Echo", b"", token=f"guess {n}") for n in range(MOST_OF_ADDRESS + too_many)]
+        until(lambda: sum(each.done() for each in guesses) == too_many, "those too many to be refused")
+
+        assert list(call(channel, "Echo", b"", token="known-token")) == [user_context("known")]
+
+        people.may_answer.set()
+        codes = [failure(each) for each in guesses]
+    assert codes.count(grpc.StatusCode.UNAVAILABLE) == too_many
+    assert codes.count(grpc.StatusCode.UNAUTHENTICATED) == len(people.asked) == MOST_OF_ADDRESS
+
+
+def failure(answer: Any) -> Any:
+    with pytest.raises(grpc.RpcError) as failed:
+        list(answer)
+    return failed.value.code()
+
+
+def test_a_server_is_started_once_though_its_callers_leave(echo: EchoServer, certificates: CertificateFiles) -> None:
+    may_start, found = threading.Event(), echo.start()
+
+    def starts() -> Server:
+        assert may_start.wait(SECONDS)
+        return found
+
+    servers = Servers(starts)
+    with gateway(certificates, servers) as port, client(port, certificates.ca) as channel:
+        for _ in range(2):
+            left = call(channel, "Echo", b"", token="known-token")
+            until(lambda: servers.asked == 1, "the start to begin")
+            left.cancel()
+        waiting = call(channel, "Echo", b"", token="known-token")
+        may_start.set()
+
+        assert list(waiting) == [user_context("known")]
+    assert servers.asked == 1
