@@ -62,8 +62,8 @@ def objects_at(bucket: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
     """Yield name and content of the object at a path of a bucket, or of those in a folder there. Raises FileFailed."""
     try:
         client = boto3.client("s3")
-        found = [each["Key"] for each in client.list_objects_v2(Bucket=bucket, Prefix=path).get("Contents", ())]
-        for key in found:
+        pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=path)
+        for key in (each["Key"] for page in pages for each in page.get("Contents", ())):
             if key == path or key.startswith(f"{path}/"):
                 with closing(client.get_object(Bucket=bucket, Key=key)["Body"]) as body:
                     yield key.rpartition("/")[2], io.BufferedReader(body)

@@ -15,7 +15,7 @@ from moto import mock_aws
 
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
 from sparkanywhere.jobs.job_files import FileFailed, Sorted
-from sparkanywhere.jobs.s3_objects import _why, signed
+from sparkanywhere.jobs.s3_objects import _why, objects_at, signed
 from sparkanywhere.jobs.staging import bring
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
@@ -84,6 +84,19 @@ def test_what_s3_refuses_is_said_with_what_to_do(code: str, sentence: str) -> No
     error = ClientError({"Error": {"Code": code, "Message": "try later"}}, "HeadObject")
 
     assert sentence in _why(error)
+
+
+def test_all_objects_of_a_folder_are_read_and_no_others(bucket: Any) -> None:
+    names = [f"{number:04}" for number in range(1001)]  # a page has 1,000
+    for key in ("logs/app", *(f"logs/app/{name}" for name in names), "logs/app-2/0000"):
+        bucket.put_object(Bucket="jobs", Key=key, Body=key.encode())
+
+    found = [(name, file.read().decode()) for name, file in objects_at("jobs", "logs/app")]
+
+    assert found == [("app", "logs/app"), *((name, f"logs/app/{name}") for name in names)]
+    assert list(objects_at("jobs", "logs/none")) == []
+    with pytest.raises(FileFailed, match="s3://nowhere/logs cannot be read: there is no such bucket"):
+        list(objects_at("nowhere", "logs"))
 
 
 class Plane(KubeClient):
