@@ -48,6 +48,7 @@ ANY = ("0.0.0.0", "::")
     "--idle", default=30.0, show_default=True, metavar="MINUTES", help="End after so long without use; 0: never."
 )
 @click.option("--engine", type=click.Choice(ENGINES), default=SPARK, show_default=True, help="What serves the URL.")
+@click.option("--any-local-user", is_flag=True, help="Let every user of the machine into --engine sail on processes.")
 @click.option("--user", default="", help="Whose URL it is: each user has sessions of their own. Default: you.")
 @click.option(
     "--hours",

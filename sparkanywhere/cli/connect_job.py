@@ -18,7 +18,7 @@ from sparkanywhere.jobs import services
 from sparkanywhere.jobs.capacity import find_provider
 from sparkanywhere.jobs.objects import resource_name
 from sparkanywhere.jobs.sail import sail_spec, without_jvm
-from sparkanywhere.jobs.spec import JobSpec
+from sparkanywhere.jobs.spec import JobSpec, SpecError
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
 
@@ -36,6 +36,14 @@ def connect_job(options: dict[str, Any], typed: Sequence[str], namespace: str) -
     return spec_from(given, [*typed, "namespace", "name"])
 
 
+def check_open_server(*, is_allowed: bool) -> None:
+    """Warn of a server of Sail on a machine's own network. Raises SpecError where that is not allowed."""
+    what = "Sail asks for no token: on local processes every user of the machine can run programs as you by its port."
+    if not is_allowed:
+        raise SpecError(f"{what} --engine spark asks for one; --any-local-user allows it.")
+    echo(f"Warning: {what}", err=True)
+
+
 def start_server(client: KubeClient, target: Target, options: dict[str, Any], typed: Sequence[str]) -> JSON:
     """Start a server; return its driver's pod. Raises SpecError and what submit() does."""
     spec, suffix = connect_job(options, typed, target.namespace), new_suffix()
@@ -43,6 +51,8 @@ def start_server(client: KubeClient, target: Target, options: dict[str, Any], ty
     is_here = provider is not None and provider.network == "host" and reach.is_here(target.access)
     run = partial(submit, client, suffix=suffix, folder=callers_folder(), say=partial(echo, err=True))
     if options["engine"] == SAIL:
+        if provider is not None and provider.network == "host":
+            check_open_server(is_allowed=options.get("any_local_user", False))
         made = run(sail_spec(spec, idle_seconds=idle_seconds, is_on_this_host=is_here), alter=without_jvm)
         return client.get(made.path)
     fetched(spec)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from sparkanywhere.cli.connect_job import check_open_server
 from sparkanywhere.jobs import sail, services
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.programs.sail_program import is_connected
@@ -88,3 +89,14 @@ def test_a_connection_is_use(rows: str, expected: bool, tmp_path: Path) -> None:
 
 def test_where_the_system_does_not_tell_a_server_is_in_use(tmp_path: Path) -> None:
     assert is_connected(15002, [str(tmp_path / "none")])
+
+
+def test_a_server_that_every_user_of_the_machine_could_use_is_refused_or_warned_of(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SpecError, match=r"every user of the machine can run programs as you.*--any-local-user"):
+        check_open_server(is_allowed=False)
+
+    check_open_server(is_allowed=True)
+
+    assert "Warning: Sail asks for no token" in capsys.readouterr().err
