@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -127,6 +127,7 @@ class KeptGateway:
             if process.poll() is not None or time.monotonic() > deadline:
                 process.kill()
                 process.wait()
+                self._forget_options()
                 words = "\n  ".join(log.read_text(errors="replace").splitlines()[-LAST_LINES:])
                 raise GatewayFailed(f"The gateway did not start.\n  {words}".rstrip())
             time.sleep(LOOK_SECONDS)
@@ -136,6 +137,8 @@ class KeptGateway:
         """End the gateway and wait for it; return whether there was one. What is kept of it stays. Repeatable."""
         found = self.find()
         if found is None:
+            if (left := self.read()) and left.pid:  # of one that was killed, and none that is being started
+                self._forget_options()
             return False
         with contextlib.suppress(ProcessLookupError):
             os.kill(found.pid, signal.SIGTERM)
@@ -144,6 +147,8 @@ class KeptGateway:
             time.sleep(LOOK_SECONDS)
         if self._process:
             self._process.wait()
+        if not self.find():
+            self._forget_options()
         return True
 
     @contextlib.contextmanager
@@ -151,7 +156,15 @@ class KeptGateway:
         """Be the gateway within; wait for another one to end."""
         with self._open() as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+            try:
+                yield
+            finally:
+                self._forget_options()
+
+    def _forget_options(self) -> None:
+        """Keep of a gateway that has ended where it listened: its options may hold secrets of a job."""
+        if plan := self.read():
+            self.write(replace(plan, options={}, typed=[], pid=0))
 
     @property
     def _plan(self) -> Path:

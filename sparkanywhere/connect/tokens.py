@@ -24,6 +24,7 @@ REVIEW_SECONDS = 60.0  # for so long what the control plane said of a token is b
 KEPT_REVIEWS = 1000
 EXISTS, GONE = 409, 404
 ANOTHER = "`sparkanywhere connect` prints a URL with a new token."
+NAME = r"[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*"  # RFC 1123, as Kubernetes takes it
 NAME_LIMIT = 63 - len(PREFIX)
 
 
@@ -36,11 +37,14 @@ class Issued:
 
 
 def account_of(user: str) -> str:
-    """Return the service account of a person: a name that Kubernetes takes. Raises ValueError if nothing is left."""
-    clean = re.sub("[^a-z0-9]+", "-", user.lower())[:NAME_LIMIT].strip("-")
-    if not clean:
-        raise ValueError(f"{user!r} has no letter or digit")
-    return f"{PREFIX}{clean}"
+    """Return the service account of a person, of whose name only the case may change: two must not become one.
+
+    Raises ValueError for a name that Kubernetes does not take.
+    """
+    name = user.lower()
+    if len(name) > NAME_LIMIT or not re.fullmatch(NAME, name):
+        raise ValueError(f"{user!r} is not 1 to {NAME_LIMIT} of a-z, 0-9, '-' and '.', a letter or digit at each end")
+    return f"{PREFIX}{name}"
 
 
 def issue(client: KubeClient, namespace: str, account: str, *, seconds: int) -> Issued:

@@ -99,3 +99,27 @@ def test_gateways_share_an_authority_and_their_clients_trust_others_too(tmp_path
     roots = roots_file(second).read_bytes()
     assert roots.startswith(ca)
     assert roots.count(b"BEGIN CERTIFICATE") > 50
+
+
+def test_of_a_gateway_that_has_ended_its_place_alone_is_kept(kept: KeptGateway) -> None:
+    kept.start(PLAN)
+    kept.stop()
+
+    assert kept.read() == replace(PLAN, port=41234, options={}, typed=[])
+
+
+def test_a_gateway_forgets_its_options_as_it_ends_and_one_that_was_killed_when_it_is_stopped(kept: KeptGateway) -> None:
+    with kept.held():
+        kept.write(replace(PLAN, pid=1))
+    assert kept.read() == replace(PLAN, options={}, typed=[])
+
+    kept.write(replace(PLAN, pid=1))
+    assert not kept.stop()
+    assert kept.read() == replace(PLAN, options={}, typed=[])
+
+
+def test_what_is_about_to_start_keeps_its_options(kept: KeptGateway) -> None:
+    kept.write(PLAN)
+
+    assert not kept.stop()
+    assert kept.read() == PLAN
