@@ -44,12 +44,13 @@ class Opened:
     base: str
     authorization: str
     landing: str
+    uid: str  # a later pod of the same name is another job's
     until: float = 0.0  # of the monotonic clock
 
     @property
     def host(self) -> str:
         """Return the name that this page, and no other, is served at."""
-        return f"pod-{hashlib.sha256(self.base.encode()).hexdigest()[:20]}.localhost"
+        return f"pod-{hashlib.sha256(f'{self.base} {self.uid}'.encode()).hexdigest()[:20]}.localhost"
 
 
 class PodPages:
@@ -75,7 +76,7 @@ class PodPages:
             return answer
         for _ in answer.stream or ():  # which ends the connection to the pod, once it was begun
             break
-        opened = Opened(base, headers.get("authorization", ""), landing)
+        opened = Opened(base, headers.get("authorization", ""), landing, self._uid(request, base))
         place = f"{opened.host}:{here.port}" if here.port else opened.host
         scheme = urlsplit(headers.get("origin", "")).scheme or "http"  # as our page was loaded
         return told({"url": f"{scheme}://{place}{TICKET}{self._keep(opened, TICKET_SECONDS)}"})
@@ -94,6 +95,8 @@ class PodPages:
         kept = {name: text for name, text in head.headers.items() if not name.startswith(("authoriz", "impersonate-"))}
         headers = {**kept, "cookie": others, "authorization": opened.authorization}
         sent = {name: text for name, text in headers.items() if text}
+        if self._uid(replace(request, head=replace(head, headers=sent)), opened.base) != opened.uid:
+            raise StatusError(403, "Forbidden", STALE)
         seen_at = PROXIED_AT.set("")
         try:
             return self._ask(replace(request, head=replace(head, target=opened.base + head.target, headers=sent)))
@@ -116,6 +119,13 @@ class PodPages:
             "Referrer-Policy": "no-referrer",
         }
         return Answer(status=200, headers=tuple(headers.items()), body=page.encode())
+
+    def _uid(self, request: Request, base: str) -> str:
+        """Return the uid of the pod behind a page. Raises 403 for who may not get it, and where it is gone."""
+        answer = self._ask(asked(request, "GET", base.removesuffix("/proxy").rpartition(":")[0]))
+        if answer.status != 200:
+            raise StatusError(403, "Forbidden", STALE)
+        return str(json.loads(answer.body)["metadata"]["uid"])
 
     def _keep(self, opened: Opened, seconds: float) -> str:
         secret, now = secrets.token_urlsafe(SECRET_BYTES), self._monotonic()

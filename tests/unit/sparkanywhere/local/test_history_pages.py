@@ -33,7 +33,7 @@ def opened(pods: list[Any], code: int) -> tuple[Answer, list[str]]:
         asked.append(f"{request.head.method} {request.head.target}")
         if request.head.target == f"{PODS}?{SERVERS}":
             return Answer(status=200, body=json.dumps({"items": pods}).encode())
-        return Answer(status=code)
+        return Answer(status=code, body=b'{"metadata": {"uid": "u"}}')
 
     histories = HistoryPages(app, PodPages(app), lambda *_: {})
     head = RequestHead("POST", "/", 1, {"host": "127.0.0.1:8001", "authorization": "Bearer x"})

@@ -24,10 +24,13 @@ class Site:
     def __init__(self, *, status: int = 200) -> None:
         self.status = status
         self.now = 0.0
+        self.uid = "u"
         self.asked: list[RequestHead] = []
         self.pages = PodPages(self._app, monotonic=lambda: self.now)
 
     def _app(self, request: Request) -> Answer:
+        if "/proxy" not in request.head.target:
+            return Answer(status=200, body=json.dumps({"metadata": {"uid": self.uid}}).encode())
         self.asked.append(request.head)
         return Answer(status=self.status)
 
@@ -164,3 +167,14 @@ def test_other_sites_can_send_nothing_there_but_a_link_of_ours() -> None:
     assert refusal({"host": host, **LINK, "origin": "null"}) is not None
     assert site.code("GET", "/jobs/job/kill/?id=1", host=host, cookie=cookie, **LINK) == 403
     assert site.code("GET", f"{TICKET}guess", host=host, **LINK) == 403
+
+
+def test_a_later_pod_of_that_name_has_an_origin_of_its_own() -> None:
+    site = Site()
+    host, cookie = site.visit()
+    assert site.code("GET", "/", host=host, cookie=cookie) == 200
+
+    site.uid = "another"
+
+    assert site.code("GET", "/", host=host, cookie=cookie) == 403
+    assert site.ticket()[0] != host
