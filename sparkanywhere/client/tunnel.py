@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import socket
 import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from sparkanywhere.client.failure import Failure
 
@@ -16,6 +18,7 @@ START_SECONDS = 60.0
 LOOK_SECONDS = 0.1
 END_SECONDS = 5.0
 LAST_LINES = 5
+TABLES, LISTENING = ("/proc/net/tcp", "/proc/net/tcp6"), "0A"  # proc_pid_net(5)
 
 
 class TunnelFailed(Failure):
@@ -48,6 +51,11 @@ class Tunnel:
                 self.__exit__()
                 raise TunnelFailed(f"No port is carried to the task by: {self}\n  {'  '.join(self._said)}".rstrip())
             time.sleep(LOOK_SECONDS)
+        if owners_of(self.port) - {os.getuid()}:  # they would be sent what is for the task, a token among it
+            self.__exit__()
+            raise TunnelFailed(
+                f"Another user of this machine listens on port {self.port}, which was to be that of: {self}"
+            )
         return self
 
     def __exit__(self, *_reason: object) -> None:
@@ -75,6 +83,12 @@ class Tunnel:
             socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
             return True
         return False
+
+
+def owners_of(port: int, tables: Sequence[str] = TABLES) -> set[int]:
+    """Return the user ids of who listens on a port of this machine, none where the system does not tell."""
+    lines = [line.split() for each in tables if Path(each).exists() for line in Path(each).read_text().splitlines()[1:]]
+    return {int(row[7]) for row in lines if row[3] == LISTENING and int(row[1].rpartition(":")[2], 16) == port}
 
 
 def _free_port() -> int:
