@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import requests
-
-from chalicelib.apimachinery.rules.status import unknown_path
 
 STAGE = "/prod"
 SECONDS = 30.0
@@ -40,7 +37,7 @@ def _handler(stage: Stage) -> type[BaseHTTPRequestHandler]:
             return self.answer(got.status_code, got.headers.get("Content-Type", ""), got.content)
 
         def do_POST(self) -> None:  # of what the page sends that way, only a local server has a route
-            return self.answer(404, "application/json", json.dumps(unknown_path().to_dict()).encode())
+            return self.answer(403, "application/json", b'{"message":"Missing Authentication Token"}')
 
         def answer(self, code: int, content_type: str, body: bytes) -> None:
             with contextlib.suppress(ConnectionError):  # the browser may have left

@@ -9,7 +9,8 @@ const BASE = new URL(location.pathname.replace(/\/?$/, "/"), location.origin); /
 const TOKEN = "sparkanywhere-token";
 
 class ApiError extends Error {
-  constructor(code, message) { super(message); this.code = code; }
+  // A gateway before the control plane refuses without a Status.
+  constructor(code, message, isStatus = true) { super(message); Object.assign(this, { code, isStatus }); }
 }
 
 const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
@@ -28,9 +29,9 @@ const request = async (path, params = {}, signal = undefined, method = "GET") =>
   const answer = await fetch(url, { method, headers, signal, cache: "no-store", credentials: "omit", redirect: "error" });
   if (answer.ok) return answer;
   const text = await answer.text();
-  let message = text.slice(0, 300);
-  try { message = JSON.parse(text).message || message; } catch { /* not a Status: the text itself */ }
-  throw new ApiError(answer.status, message);
+  let said = {};
+  try { said = JSON.parse(text) || {}; } catch { /* not a Status: the text itself */ }
+  throw new ApiError(answer.status, said.message || text.slice(0, 300), said.kind === "Status");
 };
 
 const podsPath = (namespace) => (namespace ? `api/v1/namespaces/${encodeURIComponent(namespace)}/pods` : "api/v1/pods");

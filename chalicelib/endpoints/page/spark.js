@@ -32,7 +32,8 @@ class SparkLink {
       if (performance.now() - began < AT_ONCE_MS) window.open(url, "_blank", "noopener");
       else this.#tell("It is ready: press again.");
     } catch (error) {
-      this.#tell(error.message === NO_ROUTE ? this.#wayThere(driver) : error.message);
+      const isUnrouted = error.isStatus === false && [403, 404].includes(error.code); // API Gateway's own words
+      this.#tell(isUnrouted || error.message === NO_ROUTE ? this.#wayThere(driver) : error.message);
     } finally { this.button.disabled = false; }
   }
 
