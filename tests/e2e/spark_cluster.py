@@ -120,7 +120,12 @@ class SparkCluster:
     ) -> subprocess.CompletedProcess[str]:
         """Submit and wait for spark-submit to end; `program` is options, the main file and its arguments."""
         process = self.start(home, *program, name=name, mode=mode, conf=conf, **environ)
-        output, _ = process.communicate(timeout=JOB_SECONDS)
+        try:
+            output, _ = process.communicate(timeout=JOB_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()  # or it would be found open in a test that has nothing to do with it
+            raise
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def start(
