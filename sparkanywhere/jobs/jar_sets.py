@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from urllib.parse import urlsplit
 
 from sparkanywhere.jars.table import jar_table
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JobFields
@@ -49,5 +50,7 @@ def set_problems(spec: JobFields) -> Iterator[str]:
         yield f"--catalog {kind} is unknown: glue, glue=s3://bucket/folder, rest=URL or hadoop=FOLDER."
     elif kind and not place and not table.catalogs[kind].needs_no_place:
         yield f"--catalog {kind} needs its place: --catalog {kind}={'URL' if kind == 'rest' else 'FOLDER'}."
+    elif kind == "rest" and not (urlsplit(place).scheme in ("http", "https") and urlsplit(place).hostname):
+        yield f"--catalog rest={place} is no URL: write rest=https://HOST/."
     if problem := table.problem(wanted_sets(spec), spec.spark):
         yield problem

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 from zipfile import is_zipfile
 
 from chalicelib.resources.pods.marks import parse_dollars, parse_warm
@@ -115,6 +116,10 @@ def _shuffle_problems(spec: JobFields) -> Iterator[str]:
         return
     if not sets_of_place(place) and not place.startswith(FOLDER):
         yield f"--keep-shuffle {place}: name a bucket (s3://, gs://, abfss://) or, on local processes, /a/whole/folder."
+    elif sets_of_place(place) and not urlsplit(place).netloc:
+        yield f"--keep-shuffle {place} names no bucket."
+    elif place.startswith(FOLDER) and Path(place).is_file():
+        yield f"--keep-shuffle {place} is a file: name a folder."
     for key in KEEPS_SHUFFLE:
         if spec.conf.get(key, "true").lower() != "true":
             yield f"--conf {key}={spec.conf[key]} contradicts --keep-shuffle: leave one out."

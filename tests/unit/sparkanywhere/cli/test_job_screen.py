@@ -112,6 +112,15 @@ def test_in_a_pipe_phases_are_lines(with_spark: bool, middle: list[str]) -> None
     assert "\x1b" not in written.getvalue()
 
 
+def test_a_job_that_is_ended_has_taken_all_of_its_time() -> None:
+    written = io.StringIO()
+    job = JobProgress(instances=1, began_at=0.0, stopped_with=143)
+
+    print_result(Console(file=written), job, now=300.0, with_tables=False)
+
+    assert "exit code 143, in 300.0 s" in written.getvalue()
+
+
 @pytest.mark.parametrize(
     ("said", "expected"),
     [

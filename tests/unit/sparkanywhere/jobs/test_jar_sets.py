@@ -70,6 +70,7 @@ def test_the_newest_spark_with_builds_is_taken_and_one_that_is_asked_for_kept() 
         ({"catalog": "rest=http://c", "image": "mine"}, "--catalog depends on .*: say which it is by --spark"),
         ({"catalog": "hive"}, "--catalog hive is unknown"),
         ({"catalog": "rest"}, "--catalog rest needs its place: --catalog rest=URL"),
+        ({"catalog": "rest=notaurl"}, "--catalog rest=notaurl is no URL: write rest=https://HOST/"),
         ({"catalog": "hadoop="}, "--catalog hadoop needs its place: --catalog hadoop=FOLDER"),
     ],
 )

@@ -255,6 +255,8 @@ def test_nothing_is_set_where_no_shuffle_data_is_kept() -> None:
     ("line", "sentence"),
     [
         (["--keep-shuffle", "shuffle"], "--keep-shuffle shuffle: name a bucket"),
+        (["--keep-shuffle", "s3://"], "--keep-shuffle s3:// names no bucket"),
+        (["--keep-shuffle", __file__], "is a file: name a folder"),
         (["--keep-shuffle", "hdfs://h/x"], "--keep-shuffle hdfs://h/x: name a bucket"),
         *(
             (["--keep-shuffle", "/x", "--conf", f"{key}=false"], f"--conf {key}=false contradicts --keep-shuffle")
