@@ -26,6 +26,7 @@ USERS = {
         "chalicelib/providers/docker/sessions.py",
         "chalicelib/providers/fargate/payload.py",  # runs in containers
         "sparkanywhere/aws/smoke/pods.py",  # a container's command
+        "sparkanywhere/client/tunnel.py",  # trusts its port where there is none
         "sparkanywhere/jobs/programs/sail_program.py",  # takes a server for used where there is none
     },
     "os.O_PATH": {f"{SUPERVISOR}/root.py", f"{SUPERVISOR}/spawning.py"},
