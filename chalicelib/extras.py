@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-PACKAGES = {"docker": ("docker",), "aws": ("boto3", "pynamodb")}  # those that our code imports
+PACKAGES = {"docker": ("docker",), "aws": ("boto3", "pynamodb"), "connect": ("grpc",)}  # those that our code imports
 
 
 def lacking(extra: str) -> str:

@@ -12,11 +12,11 @@ import time
 from contextlib import closing, suppress
 from dataclasses import replace
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import click
 
+from chalicelib.extras import lacking
 from chalicelib.private_folder import locked
 from sparkanywhere.cli.connect_job import ENGINES, SPARK, UNFIT, connect_job, start_server
 from sparkanywhere.cli.connect_server import ConnectServer
@@ -75,8 +75,8 @@ def connect(*, context: str, namespace: str, stop: bool, until_eof: bool, **opti
     client starts it again.
     """
     with errors_as_sentences():
-        if not stop and find_spec("grpc") is None:
-            raise SpecError('grpcio must be installed for the gateway: pip install "sparkanywhere[connect]"')
+        if words := "" if stop else lacking("connect"):
+            raise SpecError(f"{words}.")
         typed = typed_options(click.get_current_context())
         if until_eof:
             from sparkanywhere.cli.submit_run import local_plane  # what runs a job
