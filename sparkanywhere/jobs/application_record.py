@@ -55,7 +55,9 @@ def usage_record(vcpu_seconds: float, gib_seconds: float, usd: float) -> Record:
 def pod_record(application: Application, pod: JSON, now: datetime) -> Record:
     """Return the fields of one pod of an application."""
     status, labels = status_of(pod), labels_of(pod)
-    ended, number = _terminated(status), labels.get("spark-exec-id")
+    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
+    ended: JSON = next((each["terminated"] for each in states if each.get("terminated")), {})
+    number = labels.get("spark-exec-id")
     driver = application.driver or {"metadata": {}}
     return {
         "pod": pod["metadata"].get("name"),
@@ -84,11 +86,6 @@ def event_records(events: list[JSON], pods: set[str]) -> Iterator[Record]:
 
 def _rounded(seconds: float | None) -> float | None:
     return None if seconds is None else round(seconds, 1)
-
-
-def _terminated(status: JSON) -> JSON:
-    states = [each.get("state") or {} for each in status.get("containerStatuses") or ()]
-    return next((each["terminated"] for each in states if each.get("terminated")), {})
 
 
 def _time_of(event: JSON) -> str:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from chalicelib.apimachinery.accessors import TERMINAL_PHASES, phase_of
+from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_deleting, phase_of
 from chalicelib.apimachinery.rules.status import StatusError, unavailable
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.local.kubeconfig import CONTEXT, write_kubeconfig
@@ -68,7 +68,8 @@ class HistoryPages:
         answer = self._ask(asked(request, "GET", f"{pods}?{SERVERS}"))
         if answer.status != 200:
             return answer
-        alive = [each for each in json.loads(answer.body)["items"] if _is_alive(each)]
+        running = [each for each in json.loads(answer.body)["items"] if phase_of(each) not in TERMINAL_PHASES]
+        alive = [each for each in running if not is_deleting(each)]
         if not alive:
             return self._start(request, namespace) or told({"waits": STARTING}, status=202)
         pod = max(alive, key=lambda each: str(each["metadata"]["creationTimestamp"]))
@@ -146,7 +147,3 @@ class HistoryPages:
                     self._failures[namespace, authorization] = why
                     while len(self._failures) > MOST_FAILURES:
                         del self._failures[next(iter(self._failures))]
-
-
-def _is_alive(pod: JSON) -> bool:
-    return phase_of(pod) not in TERMINAL_PHASES and not pod["metadata"].get("deletionTimestamp")

@@ -131,7 +131,8 @@ class ParkedTasks:
         except TaskRejected:
             return None
         if not fits:
-            beside, which = self._parked_beside(waiting), "was foretold: parked tasks are"
+            namespace, which = waiting["metadata"]["namespace"], "was foretold: parked tasks are"
+            beside = [each for owner in owners_of(waiting) for each in self._parked_of(owner["uid"], namespace)]
             if parked.is_warm(waiting):
                 beside, which = [waiting], "the warm task that it has claimed, which is"
             words = f"{executor['metadata']['name']} is of another shape than {which} given back"
@@ -270,10 +271,6 @@ class ParkedTasks:
             return False
         self._give_back([pod])
         return True
-
-    def _parked_beside(self, waiting: JSON) -> list[JSON]:
-        namespace = waiting["metadata"]["namespace"]
-        return [each for owner in owners_of(waiting) for each in self._parked_of(owner["uid"], namespace)]
 
     def _parked_of(self, uid: str, namespace: str) -> list[JSON]:
         found = members_of(self._storage, uid, namespace)

@@ -195,17 +195,14 @@ class Resync:
         """Stop tasks that no pod stands for, and forget those that have ended. Raises at the end as run() does."""
         each_alone = OneByOne()
         each_alone(self._removed.sweep, default=None)
-        told = ask(partial(self._provider.list_tasks, self._living_handles()))
+        living = {handle_of(pod.object()) for pod in self._index.look().unfinished if not pod.ending}
+        told = ask(partial(self._provider.list_tasks, living))
         each_alone.failed(told.refused)
         snapshot = self._index.look()  # after the tasks: a pod is stored before its task is run
         for state in told.states:
             if not _is_as_it_should_be(snapshot.by_uid.get(state.uid), state):
                 each_alone(partial(self._judge, state), default=None)
         each_alone.end()
-
-    def _living_handles(self) -> set[str]:
-        """Return the handles of tasks that run() asks for."""
-        return {handle_of(pod.object()) for pod in self._index.look().unfinished if not pod.ending}
 
     def _judge(self, state: TaskState) -> None:
         """Adopt or stop a task that is not the one of a pod that lives, by what is stored now."""

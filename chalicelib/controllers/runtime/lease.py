@@ -61,7 +61,10 @@ class Lease:
 
         def taken(record: JSON) -> JSON | None:
             held = self._held(record)
-            return None if held and held.holder != self._holder else self._held_by_us(record, since, now)
+            if held and held.holder != self._holder:
+                return None
+            until = format_time(now + timedelta(seconds=self._seconds))
+            return {**record, "holder": self._holder, "since": since, "until": until}
 
         held = self._held(self._update(taken))
         if held and held.holder != self._holder:
@@ -92,10 +95,6 @@ class Lease:
         latest = now + CLOCKS_DIFFER * timedelta(seconds=self._seconds)
         is_held = record.get("holder") and until is not None and now < until <= latest
         return Held(record["holder"], record["since"]) if is_held else None
-
-    def _held_by_us(self, record: JSON, since: int, now: datetime) -> JSON:
-        until = format_time(now + timedelta(seconds=self._seconds))
-        return {**record, "holder": self._holder, "since": since, "until": until}
 
     def _update(self, change: Callable[[JSON], JSON | None]) -> JSON:
         try:
