@@ -253,8 +253,9 @@ class TestContainers:
             sessions.hold(engine, snapshot, Streams())
 
     def test_more_memory_than_the_limit_is_told_as_such(self, provider: DockerProvider) -> None:
-        # The engine hears of such a kill by an event, which may be lost when the container ends with it.
-        script = "tail /dev/zero; code=$?; sleep 2; exit $code"
+        # The engine hears of such a kill by an event. It listens some time after the container's start, and an event of
+        # a container that ends with it may be lost.
+        script = "sleep 2; tail /dev/zero; code=$?; sleep 2; exit $code"
         handle = provider.run(task(container(script, memory_mib=16))).handle
 
         (only,) = ended(provider, handle).containers

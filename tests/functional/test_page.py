@@ -426,6 +426,7 @@ def test_what_no_link_leads_to_is_told_in_words(server: LocalServer, browser: Br
         browser.click("#spark button")
 
         browser.wait_for("#spark", "sparkanywhere ui runs-driver prints the way")
+        browser.open("about:blank")  # before what it asks is gone
     browser.complaints()
 
 
