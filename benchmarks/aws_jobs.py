@@ -20,9 +20,9 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -40,13 +40,14 @@ from benchmarks.aws_launch import (
     ask,
     create_drivers,
 )
-from benchmarks.aws_site import FABRIC8, Site, watching
+from benchmarks.aws_site import FABRIC8, Site, begin, watching
 from benchmarks.cpu_share import FULL_MB, CpuShare, cpu_seconds
 from tests.aws_box.client import PODS, Client
 from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.lambda_function import FunctionError, LambdaFunction
 from tests.aws_box.package import make_package
 from tests.contract.fake_dynamodb import Faults
+from tests.waiting import in_thread
 
 JOBS, EACH = 10, int(os.environ.get("EACH", "1000"))
 WANTED_SECONDS = 600.0
@@ -64,17 +65,7 @@ class StartingEngine:
 
     def start(self, task: EcsTask) -> None:
         """Run the task, behind the answer."""
-        self._threads.submit(self._run, task)
-
-    def _run(self, task: EcsTask) -> None:
-        first, *others = [each["name"] for each in task.containers]
-        task.begin()
-        task.change(pullStartedAt=time.time(), pullStoppedAt=time.time())
-        task.attach("10.0.0.1")
-        task.change_container(first, lastStatus="STOPPED", exitCode=0)
-        for name in others:
-            task.change_container(name, announce=False, lastStatus="RUNNING")
-        task.change("RUNNING", startedAt=time.time())
+        self._threads.submit(begin, task)
 
 
 class Processors:
@@ -226,11 +217,11 @@ def measured(site: Site, processors: dict[str, Processors]) -> Taken:
     before, requested = {name: each.seconds() for name, each in processors.items()}, site.read_requests()
     started = time.monotonic()
     with ExitStack() as stack:
-        stack.enter_context(_in_thread(schedule.run, schedule.over))
+        stack.enter_context(in_thread(schedule.run, schedule.over))
         for owner in owners:
             stack.enter_context(watching(site, slower=SLOWER, labelSelector=_theirs(owner)))
             over = threading.Event()
-            stack.enter_context(_in_thread(partial(_list, site, owner, over), over))
+            stack.enter_context(in_thread(partial(_list, site, owner, over), over))
         with ThreadPoolExecutor(JOBS) as threads:
             list(threads.map(lambda number: ask(site.deployment, owners[number], number, EACH), range(JOBS)))
         asked, end = time.monotonic(), started + GIVE_UP_SECONDS * SLOWER
@@ -260,18 +251,6 @@ def measured(site: Site, processors: dict[str, Processors]) -> Taken:
 
 def _theirs(owner: Driver) -> str:
     return f"spark-app-selector={owner.name},spark-role=executor"
-
-
-@contextmanager
-def _in_thread(work: Callable[[], None], over: threading.Event) -> Iterator[None]:
-    """Do something meanwhile that ends when it is `over`."""
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
 
 
 def _list(site: Site, owner: Driver, over: threading.Event) -> None:

@@ -21,6 +21,7 @@ from tests.aws_box.ecs_task import EcsTask
 from tests.aws_box.event_bus import WORKERS, EventBus
 from tests.aws_box.fake_ecs import Engine, FakeEcs
 from tests.aws_box.package import Package
+from tests.waiting import in_thread
 
 SETTLE_SECONDS = 1800.0
 FABRIC8 = {"User-Agent": "fabric8-kubernetes-client/7.6.1"}
@@ -65,6 +66,19 @@ class Counts:
         return " | ".join(f"{value:,.0f}" for value in values)
 
 
+def begin(task: EcsTask) -> list[str]:
+    """Take a task through the states that ECS reports until it runs; return its containers' names but the first's."""
+    first, *others = [each["name"] for each in task.containers]
+    task.begin()
+    task.change(pullStartedAt=time.time(), pullStoppedAt=time.time())
+    task.attach("10.0.0.1")
+    task.change_container(first, lastStatus="STOPPED", exitCode=0)
+    for name in others:
+        task.change_container(name, announce=False, lastStatus="RUNNING")
+    task.change("RUNNING", startedAt=time.time())
+    return others
+
+
 class QuickEngine:
     """Takes each task through the states that ECS reports, without any container."""
 
@@ -73,16 +87,9 @@ class QuickEngine:
         threading.Thread(target=self._run, args=(task,), daemon=True).start()
 
     def _run(self, task: EcsTask) -> None:
-        names = [each["name"] for each in task.containers]
-        task.begin()
-        task.change(pullStartedAt=time.time(), pullStoppedAt=time.time())
-        task.attach("10.0.0.1")
-        task.change_container(names[0], lastStatus="STOPPED", exitCode=0)
-        for name in names[1:]:
-            task.change_container(name, announce=False, lastStatus="RUNNING")
-        task.change("RUNNING", startedAt=time.time())
+        names = begin(task)
         task.stop_asked.wait()
-        for name in names[1:]:
+        for name in names:
             task.change_container(name, lastStatus="STOPPED", exitCode=143)
         task.change("DEPROVISIONING", executionStoppedAt=time.time())
         task.change("STOPPED", stoppedAt=time.time())
@@ -191,10 +198,5 @@ def watching(site: Site, *, slower: int = 1, **selector: str) -> Iterator[None]:
                 else:
                     query["resourceVersion"] = frame["object"]["metadata"]["resourceVersion"]
 
-    thread = threading.Thread(target=watch)
-    thread.start()
-    try:
+    with in_thread(watch, over):
         yield
-    finally:
-        over.set()
-        thread.join()

@@ -18,7 +18,7 @@ from chalicelib.providers.docker.cleanup import down
 from tests.aws_box.package import Package
 from tests.functional.pod_storm import PODS, Api, LocalServers, Storm, check_ends, delete_all, weather
 from tests.functional.task_storm import FunctionStorm
-from tests.waiting import until
+from tests.waiting import in_thread, until
 
 PROCESS = ("--provider", "process")
 # A server that dies between the end of a deleted pod and the removal of its task leaves the task's folder. The resync
@@ -88,13 +88,8 @@ def watching(look: Callable[[], object]) -> Iterator[None]:
         while not over.wait(LOOK_SECONDS):
             look()
 
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
+    with in_thread(run, over):
         yield
-    finally:
-        over.set()
-        thread.join()
 
 
 @pytest.mark.docker
