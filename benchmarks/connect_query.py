@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shlex
 import statistics
 import subprocess
 import sys
@@ -53,29 +52,22 @@ def ask(version: Version, spark: str, *, queries: int = QUERIES, engine: str = "
         text=True,
     ) as server:
         try:
-            url, environ = "", {}
-            for line in server.stdout or ():
-                if line.startswith("export "):  # whom to trust
-                    name, _, value = line.removeprefix("export ").strip().partition("=")
-                    environ[name] = shlex.split(value)[0]
-                elif line.startswith("sc://"):
-                    url = line.strip()
-                    break
+            url = next((line.strip() for line in server.stdout or () if line.startswith("sc://")), "")
             up = time.perf_counter() - began
-            return [up, *_answers(url, environ, version.cache / "spark" / spark, queries)]
+            return [up, *_answers(url, version.cache / "spark" / spark, queries)]
         finally:
             if server.stdin:
                 server.stdin.close()  # it ends with this
             server.wait(RUN_SECONDS)
 
 
-def _answers(url: str, environ: dict[str, str], home: Path, queries: int) -> list[float]:
+def _answers(url: str, home: Path, queries: int) -> list[float]:
     if not url:
         raise RuntimeError("Spark Connect did not start")
     (py4j,) = home.glob("python/lib/py4j-*.zip")
     ran = subprocess.run(
         [sys.executable, "-c", CLIENT, url, str(queries), str(ROWS)],
-        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{home / 'python'}:{py4j}", **environ},
+        env={"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{home / 'python'}:{py4j}"},
         capture_output=True,
         text=True,
         timeout=RUN_SECONDS,

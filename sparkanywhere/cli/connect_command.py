@@ -28,14 +28,13 @@ from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClien
 from sparkanywhere.connect.kept_gateway import ROOTS_VARIABLE, GatewayPlan, KeptGateway, certificate_files, roots_file
 from sparkanywhere.connect.tokens import Issued, TokenReviews, account_of, issue
 from sparkanywhere.jobs import services
-from sparkanywhere.jobs.services import find_running, stop_all
+from sparkanywhere.jobs.services import LOOPBACK, find_running, stop_all
 from sparkanywhere.jobs.spec import SpecError
 from sparkanywhere.local.stop_signals import signals_as_interrupt
 
 HOUR = 3600
 LONGEST_SECONDS = 24 * HOUR  # that our control planes give
 PIECE_BYTES = 4096
-LOOPBACK = "127.0.0.1"
 ANY = ("0.0.0.0", "::")
 
 

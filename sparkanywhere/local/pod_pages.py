@@ -19,6 +19,7 @@ from html import escape
 from urllib.parse import urlsplit
 
 from chalicelib.apimachinery.rules.status import StatusError
+from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.requests import PROXIED_AT
 from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.webserver.messages import Answer, Request
@@ -141,13 +142,16 @@ class PodPages:
         return found if is_good else None
 
 
-def asked(request: Request, method: str, target: str) -> Request:
-    """Return a request of whoever has sent `request`, without a body."""
+def asked(request: Request, method: str, target: str, *, body: JSON | None = None) -> Request:
+    """Return a request of whoever has sent `request`, with a body of JSON if there is one."""
     kept = ("host", "authorization")
     headers = {
         name: text for name, text in request.head.headers.items() if name in kept or name.startswith("impersonate-")
     }
-    return replace(request, head=replace(request.head, method=method, target=target, headers=headers), body=b"")
+    if body is not None:
+        headers["content-type"] = "application/json"
+    head = replace(request.head, method=method, target=target, headers=headers)
+    return replace(request, head=head, body=b"" if body is None else json.dumps(body).encode())
 
 
 def told(value: dict[str, str], *, status: int = 200) -> Answer:
