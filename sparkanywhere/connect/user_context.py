@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from chalicelib.apimachinery.decoding.openapi_protobuf import delimited, varint
+
 USER_CONTEXT, USER_ID, USER_NAME = 2, 1, 2  # numbers of the fields
 VARINT, FIXED_64, DELIMITED, FIXED_32 = 0, 1, 2, 5  # wire types
 FIXED_BYTES = {FIXED_64: 8, FIXED_32: 4}
@@ -36,20 +38,7 @@ def of_user(message: bytes, user: str) -> bytes:
 def user_context(user: str) -> bytes:
     """Return the field that says that a request is of `user`."""
     name = user.encode()
-    return _delimited(USER_CONTEXT, _delimited(USER_ID, name) + _delimited(USER_NAME, name))
-
-
-def varint(number: int) -> bytes:
-    """Return a number as protobuf has it: seven bits a byte, the lowest first."""
-    found = bytearray()
-    while number > 0x7F:
-        found.append(number & 0x7F | 0x80)
-        number >>= 7
-    return bytes([*found, number])
-
-
-def _delimited(number: int, value: bytes) -> bytes:
-    return varint(number << 3 | DELIMITED) + varint(len(value)) + value
+    return delimited(USER_CONTEXT, delimited(USER_ID, name) + delimited(USER_NAME, name))
 
 
 def _fields(message: bytes) -> Iterator[tuple[int, int, int]]:

@@ -14,12 +14,13 @@ from typing import Any
 import grpc
 import pytest
 
+from chalicelib.apimachinery.decoding.openapi_protobuf import varint
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.kube_client import ApiUnreachable
 from sparkanywhere.connect.gateway import ANY_SIZE, SERVICE, Gateway
 from sparkanywhere.connect.server import Server, TokenRefused
 from sparkanywhere.connect.token_checks import MOST_OF_ADDRESS, Users
-from sparkanywhere.connect.user_context import user_context, varint
+from sparkanywhere.connect.user_context import user_context
 from sparkanywhere.local.certificates import CertificateFiles, ensure_certificates
 from tests.waiting import until
 

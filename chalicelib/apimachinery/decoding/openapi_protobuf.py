@@ -23,14 +23,15 @@ def encode_openapi(document: Value) -> bytes:
     return b"".join(
         (
             _text(1, document.get("swagger")),
-            _block(2, _text(1, info.get("title")) + _text(2, info.get("version"))),
-            _block(8, _named(2, document.get("paths") or {}, _path_item)),
-            _block(9, _named(1, document.get("definitions") or {}, _schema)),
+            delimited(2, _text(1, info.get("title")) + _text(2, info.get("version"))),
+            delimited(8, _named(2, document.get("paths") or {}, _path_item)),
+            delimited(9, _named(1, document.get("definitions") or {}, _schema)),
         )
     )
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """Return a number of 0 or more as protobuf has it: seven bits a byte, the lowest first."""
     made = bytearray()
     while number > 0x7F:
         made.append(number & 0x7F | 0x80)
@@ -38,17 +39,18 @@ def _varint(number: int) -> bytes:
     return bytes([*made, number])
 
 
-def _block(field: int, content: bytes) -> bytes:
-    return _varint(field << 3 | _BYTES) + _varint(len(content)) + content
+def delimited(field: int, content: bytes) -> bytes:
+    """Return a field whose value is bytes, text or a message."""
+    return varint(field << 3 | _BYTES) + varint(len(content)) + content
 
 
 def _text(field: int, value: Value) -> bytes:
-    return _block(field, value.encode()) if value else b""
+    return delimited(field, value.encode()) if value else b""
 
 
 def _named(field: int, values: dict[str, Value], encode: Callable[[Value], bytes]) -> bytes:
     """Return a map as the pairs of name and message that stand for it."""
-    return b"".join(_block(field, _text(1, name) + _block(2, encode(value))) for name, value in values.items())
+    return b"".join(delimited(field, _text(1, name) + delimited(2, encode(value))) for name, value in values.items())
 
 
 def _extensions(field: int, holder: Value) -> bytes:
@@ -65,8 +67,8 @@ def _path_item(item: Value) -> bytes:
         for parameter in item["patch"].get("parameters") or ()
         if parameter.get("in") == "query"
     )
-    parameters = b"".join(_block(8, _block(1, _block(2, _block(3, query)))) for query in queries)
-    return _block(8, parameters + _extensions(13, item["patch"]))
+    parameters = b"".join(delimited(8, delimited(1, delimited(2, delimited(3, query)))) for query in queries)
+    return delimited(8, parameters + _extensions(13, item["patch"]))
 
 
 _SCHEMA_FIELDS: dict[str, Callable[[Value], bytes]] = {
@@ -74,12 +76,12 @@ _SCHEMA_FIELDS: dict[str, Callable[[Value], bytes]] = {
     "format": lambda value: _text(2, value),
     "description": lambda value: _text(4, value),
     "required": lambda values: b"".join(_text(19, value) for value in values),
-    "additionalProperties": lambda value: _block(
-        21, _block(1, _schema(value)) if isinstance(value, dict) else _varint(2 << 3 | _VARINT) + bytes([value])
+    "additionalProperties": lambda value: delimited(
+        21, delimited(1, _schema(value)) if isinstance(value, dict) else varint(2 << 3 | _VARINT) + bytes([value])
     ),
-    "type": lambda value: _block(22, _text(1, value)),
-    "items": lambda value: _block(23, _block(1, _schema(value))),
-    "properties": lambda values: _block(25, _named(1, values, _schema)),
+    "type": lambda value: delimited(22, _text(1, value)),
+    "items": lambda value: delimited(23, delimited(1, _schema(value))),
+    "properties": lambda values: delimited(25, _named(1, values, _schema)),
 }
 
 

@@ -10,14 +10,8 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from sparkanywhere.connect.user_context import (
-    MOST_FIELDS,
-    USER_CONTEXT,
-    MalformedRequest,
-    of_user,
-    user_context,
-    varint,
-)
+from chalicelib.apimachinery.decoding.openapi_protobuf import varint
+from sparkanywhere.connect.user_context import MOST_FIELDS, USER_CONTEXT, MalformedRequest, of_user, user_context
 
 RECORDED = json.loads((Path(__file__).parents[3] / "data" / "spark" / "connect_users.json").read_text())
 STRING, MESSAGE = 9, 11  # of FieldDescriptorProto.Type
