@@ -26,5 +26,9 @@ def parse_mib(text: str) -> int:
 def pod_mib(heap: str, *, overhead: str = "", factor: float = JVM_FACTOR) -> int:
     """Return what a pod with this heap asks for: heap and overhead, as Spark computes it."""
     heap_mib = parse_mib(heap)
-    extra = parse_mib(overhead) if overhead else max(int(heap_mib * factor), MIN_OVERHEAD_MIB)
-    return heap_mib + extra
+    return heap_mib + (parse_mib(overhead) if overhead else overhead_mib(heap_mib, factor))
+
+
+def overhead_mib(heap_mib: float, factor: float) -> int:
+    """Return what Spark adds to a heap by itself, in MiB."""
+    return max(int(heap_mib * factor), MIN_OVERHEAD_MIB)

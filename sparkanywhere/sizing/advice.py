@@ -17,7 +17,7 @@ from sparkanywhere.jobs.estimate import pod_usd_per_hour
 from sparkanywhere.jobs.memory_size import parse_mib, pod_mib
 from sparkanywhere.sizing.run_profile import HEAP, RunProfile
 from sparkanywhere.sizing.schedule import fewest_slots, seconds_with, work_of
-from sparkanywhere.sizing.shape import EXECUTOR, Shape, Sizer
+from sparkanywhere.sizing.shape import EXECUTOR, RESERVED_MIB, Shape, Sizer
 
 SLOWER = 1.05  # the same time: no more than this times as long
 LEAST_SECONDS = 60.0  # of a run: what it did at its start weighs too much in a shorter one
@@ -91,15 +91,16 @@ def _why_not(run: RunProfile, sizer: Sizer) -> str:
 def _warning(run: RunProfile, sizer: Sizer) -> str:
     """Return what memory was short of, and what would have been enough."""
     totals, actual = run.totals, sizer.actual
-    share = totals.gc_seconds / totals.run_seconds if totals.run_seconds else 0.0
     if totals.spilled_mib >= SPILLED_MIB and totals.spilled_disk_mib:
         shared = totals.task_need_mib * sizer.slots(actual.cores) + sizer.need.most_storage_mib
-        enough = shared / sizer.need.memory_fraction + 300
+        enough = shared / sizer.need.memory_fraction + RESERVED_MIB
         held = f": --executor-memory {_size(enough)} would hold it, or more partitions"
         return f"{totals.spilled_mib / 1024:.1f} GiB of memory was spilled to disk{held}."
-    if share > MUCH_GC and run.peak(HEAP) > FULL_HEAP * actual.heap_mib:
+    if totals.gc_share > MUCH_GC and run.peak(HEAP) > FULL_HEAP * actual.heap_mib:
         more = _size(actual.heap_mib * MORE_HEAP)
-        return f"Garbage collection took {share:.0%} of the tasks' time: --executor-memory {more} gives it room."
+        return (
+            f"Garbage collection took {totals.gc_share:.0%} of the tasks' time: --executor-memory {more} gives it room."
+        )
     return ""
 
 

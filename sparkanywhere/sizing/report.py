@@ -16,12 +16,11 @@ from sparkanywhere.jobs.application_record import Record
 from sparkanywhere.sizing.advice import SLOWER, Advice, advise
 from sparkanywhere.sizing.event_stream import events
 from sparkanywhere.sizing.log_files import log_files
-from sparkanywhere.sizing.run_profile import BESIDE_HEAP, DIRECT, HEAP, OTHER_RSS, PYTHON_RSS, RunProfile, profile
+from sparkanywhere.sizing.run_profile import HEAP, RunProfile, profile
 from sparkanywhere.sizing.shape import MARGIN
 
 AFTER_RUN_BYTES = 48 * 1024**2  # of a log, decompressed, that `run` looks at by itself: some 8,000 tasks
 ASKED_BYTES = 2 * 1024**3  # that `advise` reads
-BESIDE = (BESIDE_HEAP, DIRECT, PYTHON_RSS, OTHER_RSS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +62,7 @@ def record(found: Report) -> Record:
         "task_seconds": round(run.busy_seconds, 1),
         "peak_heap_mib": _rounded(run.peak(HEAP)),
         "peak_beside_heap_mib": _rounded(_beside(run)),
-        "gc_share": round(totals.gc_seconds / totals.run_seconds, 3) if totals.run_seconds else None,
+        "gc_share": round(totals.gc_share, 3) if totals.run_seconds else None,
         "spilled_mib": round(totals.spilled_mib, 1),
         "spilled_to_disk_mib": round(totals.spilled_disk_mib, 1),
         "skew": round(run.skew, 1),
@@ -82,8 +81,7 @@ def lines(found: Report) -> Iterable[str]:
     heap = run.properties.get("spark.executor.memory", "1g")
     seen = f"{_size(run.peak(HEAP))} of {heap} at most, and {_size(_beside(run))} beside it"
     yield f"Heap:     {seen if run.is_memory_known else 'not sampled'}"
-    share = totals.gc_seconds / totals.run_seconds if totals.run_seconds else 0.0
-    yield f"GC:       {share:.0%} of the tasks' time"
+    yield f"GC:       {totals.gc_share:.0%} of the tasks' time"
     spilled = f"{_size(totals.spilled_mib)} of memory, {_size(totals.spilled_disk_mib)} on disk"
     yield f"Spilled:  {spilled if totals.spilled_mib else 'nothing'}"
     busy = run.busy_seconds / run.core_seconds if run.core_seconds else 0.0
@@ -101,7 +99,7 @@ def lines(found: Report) -> Iterable[str]:
 
 
 def _beside(run: RunProfile) -> float:
-    return max((sum(each.peaks.get(name, 0.0) for name in BESIDE) for each in run.executors.values()), default=0.0)
+    return max((each.beside_mib for each in run.executors.values()), default=0.0)
 
 
 def _rounded(mib: float) -> float | None:

@@ -24,6 +24,7 @@ DRIVER = "driver"
 HEAP, BESIDE_HEAP, DIRECT = "JVMHeapMemory", "JVMOffHeapMemory", "DirectPoolMemory"
 STORAGE = "OnHeapStorageMemory"
 JVM_RSS, PYTHON_RSS, OTHER_RSS = (f"ProcessTree{each}RSSMemory" for each in ("JVM", "Python", "Other"))
+BESIDE = (BESIDE_HEAP, DIRECT, PYTHON_RSS, OTHER_RSS)  # all that lies beside the heap
 METRICS = (HEAP, BESIDE_HEAP, DIRECT, STORAGE, JVM_RSS, PYTHON_RSS, OTHER_RSS)
 
 
@@ -58,6 +59,11 @@ class Executor:
         """Return how many tasks it ran at once at most."""
         return most_at_once(self.launched, self.finished)
 
+    @property
+    def beside_mib(self) -> float:
+        """Return the most that it had of all that lies beside the heap, as if that had been at once."""
+        return sum(self.peaks.get(name, 0.0) for name in BESIDE)
+
 
 @dataclass(slots=True)
 class Totals:
@@ -74,6 +80,11 @@ class Totals:
     spilled_disk_mib: float = 0.0
     task_mib: float = 0.0  # execution memory
     task_need_mib: float = 0.0  # and what it spilled: with so much it would not have
+
+    @property
+    def gc_share(self) -> float:
+        """Return the part of the tasks' time that garbage collection took."""
+        return self.gc_seconds / self.run_seconds if self.run_seconds else 0.0
 
 
 @dataclass(slots=True)

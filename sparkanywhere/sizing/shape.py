@@ -16,18 +16,8 @@ from math import ceil
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.sizes import SizeTable
-from sparkanywhere.jobs.memory_size import JVM_FACTOR, MIN_OVERHEAD_MIB, OTHER_FACTOR, parse_mib
-from sparkanywhere.sizing.run_profile import (
-    BESIDE_HEAP,
-    DIRECT,
-    HEAP,
-    JVM_RSS,
-    OTHER_RSS,
-    PYTHON_RSS,
-    STORAGE,
-    RunProfile,
-    most_at_once,
-)
+from sparkanywhere.jobs.memory_size import JVM_FACTOR, OTHER_FACTOR, overhead_mib, parse_mib, pod_mib
+from sparkanywhere.sizing.run_profile import HEAP, JVM_RSS, STORAGE, RunProfile, most_at_once
 
 MARGIN = 1.25  # more memory than was used
 RESERVED_MIB = 300  # of a heap, which Spark keeps for itself
@@ -105,16 +95,16 @@ class Sizer:
         self.factor = next(iter(factors), JVM_FACTOR if is_java else OTHER_FACTOR)
         self.task_cpus = max(1, int(said.get("spark.task.cpus") or 1))
         self._request = said.get("spark.kubernetes.executor.request.cores", "")
-        heap = parse_mib(said.get(f"{EXECUTOR}memory") or "1g")
+        asked = said.get(f"{EXECUTOR}memory") or "1g"
+        heap, pod = parse_mib(asked), pod_mib(asked, overhead=self._given_overhead, factor=self.factor)
         cores = max((each.cores for each in run.executors.values()), default=0)
         if cores < self.task_cpus:
             raise ValueError("no executor has cores for a task")
-        beside = parse_mib(self._given_overhead) if self._given_overhead else max(int(heap * self.factor), 384)
         there = [each for each in run.executors.values() if each.cores]
         count = most_at_once((each.added for each in there), (each.removed for each in there if each.removed))
         if cores > MOST_CORES or count * cores > MOST_SLOTS:
             raise ValueError(f"there were {count} of {cores} cores")
-        self.actual = self._sold(Shape(count, cores, heap, beside, self._milli(cores), heap + beside))
+        self.actual = self._sold(Shape(count, cores, heap, pod - heap, self._milli(cores), pod))
         self.is_dynamic = said.get(DYNAMIC) == "true"  # Spark itself chooses how many
         # Python's workers may not have been looked at
         self._keeps_overhead = bool(self._given_overhead) or not (is_java or run.peak(JVM_RSS))
@@ -163,7 +153,7 @@ class Sizer:
 
     def _overhead(self, heap: float, beside: float) -> int:
         """Return what a pod has beside a heap: as it was given, else as Spark adds it, or more where that is needed."""
-        return ceil(beside) if self._given_overhead else ceil(max(beside, int(heap * self.factor), MIN_OVERHEAD_MIB))
+        return ceil(beside) if self._given_overhead else ceil(max(beside, overhead_mib(heap, self.factor)))
 
     def _sold(self, shape: Shape) -> Shape:
         if self._sizes is None:
@@ -183,16 +173,14 @@ class Sizer:
 
     def needs_overhead(self, shape: Shape) -> bool:
         """Return whether a shape's overhead must be said, since it is not what Spark would add by itself."""
-        usual = max(int(shape.heap_mib * self.factor), MIN_OVERHEAD_MIB)
-        given = parse_mib(self._given_overhead) if self._given_overhead else usual
-        return shape.overhead_mib > given
+        usual = pod_mib(f"{shape.heap_mib}m", overhead=self._given_overhead, factor=self.factor) - shape.heap_mib
+        return shape.overhead_mib > usual
 
 
 def _need(run: RunProfile, *, slots: int) -> Need:
     ran = [each for each in run.executors.values() if each.launched]
-    beside = [sum(each.peaks.get(name, 0.0) for name in (BESIDE_HEAP, DIRECT, PYTHON_RSS, OTHER_RSS)) for each in ran]
     tasks = [min(each.most_tasks, slots) for each in ran]  # a task's end is noted after its slot has another one
-    held = [(each.peaks.get(HEAP, 0.0), other, most) for each, other, most in zip(ran, beside, tasks, strict=True)]
+    held = [(each.peaks.get(HEAP, 0.0), each.beside_mib, most) for each, most in zip(ran, tasks, strict=True)]
     storage = [each.peaks.get(STORAGE, 0.0) for each in ran]
     fraction = float(run.properties.get("spark.memory.fraction") or 0.6)
     return Need(held, run.totals.task_mib, sum(storage), max(storage, default=0.0), fraction)
