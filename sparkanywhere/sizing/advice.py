@@ -6,8 +6,9 @@ its schedule is not understood, or the gain is small: then there is a reason in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 
 from chalicelib.providers.base import TaskRejected
 from chalicelib.providers.prices import ARCHITECTURES, PriceList, Rates
@@ -60,15 +61,16 @@ def advise(run: RunProfile, *, price_list: PriceList | None, sizes: SizeTable | 
     try:
         sizer = Sizer(run, sizes)
         warning = _warning(run, sizer)
-        if reason := _why_not(run, sizer):
+        seconds_by = cache(partial(seconds_with, work_of(run.stages)))
+        if reason := _why_not(run, sizer, seconds_by):
             return Advice(warning=warning, reason=reason)
-        adviser = _Adviser(run, sizer, price_list)
+        adviser = _Adviser(run, sizer, price_list, seconds_by)
         return adviser.advice(warning, keeps_memory=bool(warning) or not run.is_memory_known)
     except (ValueError, ArithmeticError, TaskRejected) as error:  # whoever ran the job has written its settings
         return Advice(reason=f"its executors cannot be understood: {error}")
 
 
-def _why_not(run: RunProfile, sizer: Sizer) -> str:
+def _why_not(run: RunProfile, sizer: Sizer, seconds_by: Callable[[int], float]) -> str:
     totals = run.totals
     if run.has_profiles:
         return "it has resource profiles of its own"
@@ -82,7 +84,7 @@ def _why_not(run: RunProfile, sizer: Sizer) -> str:
     if not slots:
         return "it had no executors"
     if not sizer.is_dynamic:
-        expected = seconds_with(work_of(run.stages), slots)
+        expected = seconds_by(slots)
         if abs(expected - run.seconds) > MOST_OFF * run.seconds:
             return f"its {slots} slots would explain {expected:.0f} s, and it took {run.seconds:.0f} s"
     return ""
@@ -105,10 +107,12 @@ def _warning(run: RunProfile, sizer: Sizer) -> str:
 
 
 class _Adviser:
-    """Compares shapes for one run."""
+    """Compares shapes for one run; `seconds_by` is how long it would take by so many slots."""
 
-    def __init__(self, run: RunProfile, sizer: Sizer, price_list: PriceList | None) -> None:
-        self._run, self._sizer, self._prices = run, sizer, price_list
+    def __init__(
+        self, run: RunProfile, sizer: Sizer, price_list: PriceList | None, seconds_by: Callable[[int], float]
+    ) -> None:
+        self._run, self._sizer, self._prices, self._seconds_by = run, sizer, price_list, seconds_by
         # Where nothing is paid, cores and memory still weigh against one another as they are sold elsewhere
         weights = reference_prices().rates
         free = Rates(vcpu_hour=weights.vcpu_hour, gib_hour=weights.gib_hour)
@@ -116,7 +120,6 @@ class _Adviser:
         selectors = [key for key in SPOT_KEYS if run.properties.get(f"{key}{CAPACITY}") == "spot"]
         self._is_spot = bool(selectors)
         self._arch = next((run.properties[f"{key}{ARCH}"] for key in SPOT_KEYS if f"{key}{ARCH}" in run.properties), "")
-        self._work = work_of(run.stages)
 
     def advice(self, warning: str, *, keeps_memory: bool) -> Advice:
         """Return the cheapest shape that is as quick, if that is cheaper than the run's by enough."""
@@ -138,8 +141,8 @@ class _Adviser:
     def _shapes(self, *, keeps_memory: bool) -> Iterator[Shape]:
         sizer, actual = self._sizer, self._sizer.actual
         slots = actual.executors * sizer.slots(actual.cores)
-        limit = SLOWER * seconds_with(self._work, slots)
-        enough = slots if sizer.is_dynamic else fewest_slots(slots, lambda few: seconds_with(self._work, few) <= limit)
+        limit = SLOWER * self._seconds_by(slots)
+        enough = slots if sizer.is_dynamic else fewest_slots(slots, lambda few: self._seconds_by(few) <= limit)
         for cores in sizer.core_counts:
             executors = -(-enough // sizer.slots(cores))
             while executors < slots and not sizer.fits_disk(executors):
@@ -151,7 +154,7 @@ class _Adviser:
     def _seconds(self, shape: Shape) -> float:
         if self._sizer.is_dynamic:
             return self._run.seconds
-        return seconds_with(self._work, shape.executors * self._sizer.slots(shape.cores))
+        return self._seconds_by(shape.executors * self._sizer.slots(shape.cores))
 
     def _price(self, shape: Shape, seconds: float, *, arch: str = "", spot: bool | None = None) -> float:
         """Return the price of driver and executors for so long; the driver is never on Spot."""
