@@ -10,6 +10,7 @@ from sparkanywhere.cli import reach
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
+from sparkanywhere.client.loopback import answers
 from sparkanywhere.connect.server import Server
 from sparkanywhere.jobs import services
 from sparkanywhere.jobs.services import Service, ServiceFailed, find_running, wait_until_up
@@ -47,7 +48,7 @@ class ConnectServer:
             if not reach.is_here(target.access):
                 raise ServiceFailed(f"{pod['metadata']['name']} listens to its own machine alone.")
             address = services.LOOPBACK
-        elif not (self._is_direct or (reach.is_here(target.access) and reach.answers(address, port))):
+        elif not (self._is_direct or (reach.is_here(target.access) and answers(address, port))):
             forwarding = reach.forward(target, pod, port)
             self._way.enter_context(forwarding)
             address, port = services.LOOPBACK, forwarding.port

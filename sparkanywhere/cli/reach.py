@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ipaddress
-import socket
 import time
 import webbrowser
 from functools import partial
@@ -20,7 +19,7 @@ from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access, ApiError, KubeClient
-from sparkanywhere.client.loopback import is_loopback
+from sparkanywhere.client.loopback import answers, is_loopback
 from sparkanywhere.client.tunnel import Tunnel, TunnelFailed
 from sparkanywhere.jobs.services import GONE, is_alive
 from sparkanywhere.local.stop_signals import signals_as_interrupt
@@ -28,22 +27,12 @@ from sparkanywhere.local.stop_signals import signals_as_interrupt
 if TYPE_CHECKING:
     from sparkanywhere.client.port_forward import PortForward
 
-PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
 LOOK_SECONDS = 5.0  # between two looks whether a pod that is forwarded to still runs
 
 
 def is_here(access: Access) -> bool:
     """Return whether a control plane is on this machine, so that its pods' addresses mean the same to us."""
     return is_loopback(urlsplit(access.url).hostname or "")
-
-
-def answers(address: str, port: int) -> bool:
-    """Return whether something listens there."""
-    try:
-        socket.create_connection((address, port), timeout=PROBE_SECONDS).close()
-    except OSError:
-        return False
-    return True
 
 
 def address_of(pod: JSON) -> str:

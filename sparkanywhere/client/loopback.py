@@ -1,8 +1,11 @@
-"""Which hosts are this machine alone."""
+"""Which hosts are this machine alone, and what answers there."""
 
 from __future__ import annotations
 
 import ipaddress
+import socket
+
+PROBE_SECONDS = 1.0  # an address of this machine answers at once, another one never
 
 
 def is_loopback(host: str) -> bool:
@@ -11,3 +14,12 @@ def is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return host == "localhost" or host.endswith(".localhost")
+
+
+def answers(address: str, port: int) -> bool:
+    """Return whether something listens there."""
+    try:
+        socket.create_connection((address, port), timeout=PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True

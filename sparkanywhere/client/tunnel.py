@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import socket
 import subprocess
@@ -13,6 +12,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from sparkanywhere.client.failure import Failure
+from sparkanywhere.client.loopback import answers
 
 START_SECONDS = 60.0
 LOOK_SECONDS = 0.1
@@ -46,7 +46,7 @@ class Tunnel:
             raise TunnelFailed(f"{self._command[0]} is not installed here, which is to run: {self}") from None
         self._reader.start()
         deadline = time.monotonic() + START_SECONDS
-        while not self._listens():
+        while not answers("127.0.0.1", self.port):
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self.__exit__()
                 raise TunnelFailed(f"No port is carried to the task by: {self}\n  {'  '.join(self._said)}".rstrip())
@@ -77,12 +77,6 @@ class Tunnel:
         assert self._process.stdout
         with self._process.stdout as output:
             self._said.extend(output)
-
-    def _listens(self) -> bool:
-        with contextlib.suppress(OSError):
-            socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
-            return True
-        return False
 
 
 def owners_of(port: int, tables: Sequence[str] = TABLES) -> set[int]:

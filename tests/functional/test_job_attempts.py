@@ -40,19 +40,23 @@ def left(client: KubeClient) -> list[str]:
     return [name for name in found if name not in ("kube-root-ca.crt", "kubernetes")]
 
 
-@pytest.mark.spark
-def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalServer, tmp_path: Path) -> None:
-    program = tmp_path / "job.py"
-    program.write_text("raise SystemExit(3)\n")
-    line = [sys.executable, "-m", "sparkanywhere", "run", "--verbose", "--max-attempts", "2"]
-    ran = subprocess.run(
-        [*line, str(program)],
+def run(server: LocalServer, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run a job to its end; return what it said."""
+    return subprocess.run(
+        [sys.executable, "-m", "sparkanywhere", "run", *words],
         env={**os.environ, **context_of(server.kubeconfig)},
         capture_output=True,
         text=True,
         timeout=SUBMIT_SECONDS,
         check=False,
     )
+
+
+@pytest.mark.spark
+def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalServer, tmp_path: Path) -> None:
+    program = tmp_path / "job.py"
+    program.write_text("raise SystemExit(3)\n")
+    ran = run(server, "--verbose", "--max-attempts", "2", str(program))
 
     assert ran.returncode == 3, ran.stdout + ran.stderr
     drivers = {word for word in ran.stderr.split() if word.startswith("job-")}
@@ -81,15 +85,7 @@ if is_first:
 def test_a_driver_out_of_memory_is_tried_again_with_more(server: LocalServer, tmp_path: Path) -> None:
     program = tmp_path / "job.py"
     program.write_text(EATS)
-    line = [sys.executable, "-m", "sparkanywhere", "run", "--auto-size", "--driver-memory", "512m"]
-    ran = subprocess.run(
-        [*line, str(program), str(tmp_path / "began")],
-        env={**os.environ, **context_of(server.kubeconfig)},
-        capture_output=True,
-        text=True,
-        timeout=SUBMIT_SECONDS,
-        check=False,
-    )
+    ran = run(server, "--auto-size", "--driver-memory", "512m", str(program), str(tmp_path / "began"))
 
     assert ran.returncode == 0, ran.stdout + ran.stderr
     more = "--conf spark.driver.memoryOverhead=768m"

@@ -53,16 +53,22 @@ def properties_of(w: World, driver: JSON) -> None:
     w.create("configmaps", "drv", metadata={"ownerReferences": [owner]}, data={"spark.properties": PROPERTIES})
 
 
+def running_driver_of_job(w: World) -> str:
+    """Return the name of the Job's driver, whose task runs."""
+    driver = driver_of_job(w)
+    properties_of(w, driver)
+    w.run_chores()
+    name = str(driver["metadata"]["name"])
+    w.provider.begin(handle_of(w.pod(name)))
+    w.observe_all()
+    return name
+
+
 @pytest.mark.parametrize(("user", "is_given"), [("ana", True), ("bob", False)])
 def test_drivers_of_a_job_take_the_tasks_of_its_creator(w: World, user: str, is_given: bool) -> None:
     waiting, w.user = [w.handle("warm-1"), w.handle("warm-1-parked-1")], user
     create_job(w)
-    driver = driver_of_job(w)
-    properties_of(w, driver)
-    w.run_chores()
-    name = driver["metadata"]["name"]
-    w.provider.begin(handle_of(w.pod(name)))
-    w.observe_all()
+    name = running_driver_of_job(w)
     w.user = "system:serviceaccount:ns:default"
 
     create_executor(w, 1, driver=name)
@@ -101,12 +107,7 @@ def test_a_job_that_no_user_creates_has_no_creator(w: World) -> None:
 
 def test_an_attempt_of_a_job_keeps_nothing_warm(w: World) -> None:
     create_job(w, **{"keep-warm": "10m"})
-    driver = driver_of_job(w)
-    properties_of(w, driver)
-    w.run_chores()
-    name = driver["metadata"]["name"]
-    w.provider.begin(handle_of(w.pod(name)))
-    w.observe_all()
+    name = running_driver_of_job(w)
 
     w.provider.finish(handle_of(w.pod(name)), 1)
     w.observe_all()
