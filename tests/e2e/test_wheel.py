@@ -24,6 +24,8 @@ NEED_EXTRAS = (
     "sparkanywhere._plane.providers.docker.",
     "sparkanywhere._plane.storage.dynamodb.",
     "sparkanywhere.jobs.s3_objects",
+    "sparkanywhere.connect.gateway",
+    "sparkanywhere.cli.connect_gateway",  # a program that is started once the command has asked
 )
 COMMAND_SECONDS = 60  # each answers within one; a loaded machine gets patience
 JOB_SECONDS = 240  # eight seconds with nothing else to do; a loaded machine gets patience
