@@ -1,30 +1,31 @@
-"""Requests to `chalice local` over keep-alive connections, on durable SQLite.
+"""Requests over TLS on keep-alive connections with a token, on durable stores; a real API server's beside ours.
 
 Pods are small ones of one container, and where it says so executors as Spark 4.3 sends them. "server ms" is processor
-time of the server per request: other than the rest it hardly depends on what else the machine does.
+time of the server per request: other than the rest it hardly depends on what else the machine does. Both servers
+take turns with each operation, three rounds of the quick ones, so that a busy moment does not meet one of them alone.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import tempfile
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
-import psutil
+from benchmarks.load import Measured, drive, request
+from benchmarks.sides import Side, compared_with, sides, table
+from sparkanywhere.project import PROJECT
 
-from benchmarks.load import Connection, Measured, drive, request
-from tests.functional.local_server import PROJECT, chalice_local
-
-CLIENTS = (1, 8, 64)
-ROUNDS = 3  # of the quick verbs, by turns, so that a busy moment of the machine does not meet one verb alone
+ROUNDS = 3
 REQUESTS = {1: 200, 8: 400, 64: 800}  # of a quick verb in a round, by clients
-LIST_SIZES = {10: 300, 100: 200, 1000: 40, 10_000: 6}  # pods in a list, and how many lists one client gets
-DELIVERIES = 100  # a round
+EVENTS = 100  # a round
+WATCHES = 100
+HEARD = 20  # POSTs that all watches hear, a round
+REST_SECONDS = 30.0  # three of our resyncs
+SETTLE_SECONDS = 10.0  # what follows writes is over by then
+MORE = 2  # namespaces more of 10,000 pods each, at rest
 SMALL: dict[str, Any] = {
     "apiVersion": "v1",
     "kind": "Pod",
@@ -32,164 +33,153 @@ SMALL: dict[str, Any] = {
     "spec": {"containers": [{"name": "main", "image": "busybox:1.36", "command": ["sleep", "1"]}]},
 }
 MERGE_PATCH = "application/merge-patch+json"
+TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json"  # as kubectl asks
 EXECUTOR = PROJECT / "tests" / "data" / "spark" / "executor-4.3.0.json"
-
+NAMESPACES = "/api/v1/namespaces"
 Pod = dict[str, Any]  # as Spark sends it
 
 
-@dataclass(slots=True)
-class Row:
-    """What so many clients measured of one operation, in all rounds."""
-
-    operation: str
-    clients: int
-    measured: Measured = field(default_factory=Measured)
-    server_seconds: float = 0.0  # processor time of the server
-
-    @property
-    def server_ms(self) -> float:
-        """Return the server's processor time for a request, in milliseconds."""
-        return self.server_seconds / len(self.measured.seconds) * 1000
-
-    def add(self, measured: Measured, server_seconds: float) -> None:
-        """Take in one more round."""
-        self.measured.seconds += measured.seconds
-        self.measured.wall_seconds += measured.wall_seconds
-        self.server_seconds += server_seconds
-
-    def markdown(self) -> str:
-        """Return the row of the table."""
-        p50, p99 = self.measured.percentile_ms(50), self.measured.percentile_ms(99)
-        numbers = f"{p50:.2f} | {p99:.2f} | {self.measured.rate:,.0f} | {self.server_ms:.2f}"
-        return f"| {self.operation} | {self.clients} | {numbers} |"
-
-
-class Bench:
-    """One server under measurement; names the pods it makes."""
-
-    def __init__(self, port: int, pid: int) -> None:
-        self._connection = Connection(port)
-        self.port = port
-        self.rows: dict[tuple[str, int], Row] = {}
-        self.pods = 0  # made so far
-        self.made: list[str] = []  # paths of living pods
-        self._server = psutil.Process(pid)
-
-    def measure(self, operation: str, requests: Iterable[bytes], *, clients: int) -> None:
-        """Send the requests and keep what they took."""
-        before = self.server_seconds()
-        measured = drive(self.port, requests, clients=clients)
-        self.add(operation, clients, measured, before)
-
-    def add(self, operation: str, clients: int, measured: Measured, before: float) -> None:
-        """Keep what was measured since the server had used that many seconds of processor time."""
-        row = self.rows.setdefault((operation, clients), Row(operation, clients))
-        row.add(measured, self.server_seconds() - before)
-
-    def server_seconds(self) -> float:
-        """Return the processor time that the server has used."""
-        times = self._server.cpu_times()
-        spent: float = times.user + times.system
-        return spent
-
-    def posts(self, namespace: str, count: int, template: Pod | None = None) -> Iterator[bytes]:
-        """Yield requests that create pods, and remember these."""
-        path = f"/api/v1/namespaces/{namespace}/pods"
-        for _ in range(count):
-            pod = dict(template or SMALL)
-            name = f"pod-{self.pods}"
-            self.pods += 1
-            self.made.append(f"{path}/{name}")
-            yield request("POST", path, pod | {"metadata": {**pod["metadata"], "name": name}})
-
-    def fill(self, namespace: str, count: int, template: Pod | None = None) -> None:
-        """Create a namespace and that many pods in it, unmeasured."""
-        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-        self._connection.ask(request("POST", "/api/v1/namespaces", body))
-        drive(self.port, self.posts(namespace, count, template), clients=8)
-
-
 def executor() -> Pod:
-    """Return an executor pod of Spark's without its owner, whom this server does not know."""
+    """Return an executor pod of Spark's without its owner, whom no server here knows."""
     pod: Pod = json.loads(EXECUTOR.read_text())
     del pod["metadata"]["ownerReferences"]
     return pod
 
 
+FILLED = {"few": (100, SMALL), "pods": (1000, SMALL), "executors": (1000, executor()), "many": (10_000, SMALL)}
+LISTS = {  # by operation: the path, what is accepted, and how many of them
+    "LIST of 100": ("few/pods", "application/json", 100),
+    "LIST of 1,000": ("pods/pods", "application/json", 40),
+    "LIST of 10,000": ("many/pods", "application/json", 10),
+    "LIST of 1,000 executors": ("executors/pods", "application/json", 40),
+    "LIST of 1,000 as Table": ("pods/pods", TABLE, 40),
+    "LIST of 10,000 by a label that none has": ("many/pods?labelSelector=spark-app-selector%3Dnone", "*/*", 40),
+}
+
+
 def run() -> str:
-    """Measure all operations; return the table."""
-    with (
-        tempfile.TemporaryDirectory() as state,
-        chalice_local(Path(state), "--provider", "none", "--port", "0") as server,
-    ):
-        server.wait_until_ready()
-        bench = Bench(server.port, server.process.pid)
-        drive(bench.port, bench.posts("default", 100), clients=1)  # what is imported or cached late
+    """Measure all operations; return the tables."""
+    told = compared_with()
+    with sides() as found:
+        for side in found:
+            side.figures["memory, empty, MiB"] = side.memory_mib()
+            drive(side.target, posts(side, "warm", 100), clients=1)  # what is imported or cached late
         for round_ in range(ROUNDS):
-            quick_verbs(bench)
-            watch_delivery(bench, round_)
-        lists(bench)
-        server.end()
-    return table(list(bench.rows.values()))
+            quick_verbs(found, round_)
+            for side in turn(found, round_):
+                heard(side, "POST to its watch event", watches=1, names=[f"event-{round_}-{n}" for n in range(EVENTS)])
+            for side in turn(found, round_):
+                names = [f"heard-{round_}-{number}" for number in range(HEARD)]
+                heard(side, f"POST heard by {WATCHES} watches", watches=WATCHES, names=names)
+        lists(found)
+        for side in found:
+            at_rest(side)
+        return f"{told}\n\n{table(found)}\n\nLoad {os.getloadavg()[0]:.1f} at the end."
 
 
-def quick_verbs(bench: Bench) -> None:
-    """Measure POST, GET, PATCH and DELETE of pods, each with all numbers of clients."""
-    for clients, count in REQUESTS.items():
-        bench.measure("POST", bench.posts("default", count), clients=clients)
-    for clients, count in REQUESTS.items():
-        gets = (request("GET", path) for path in bench.made[-count:])
-        bench.measure("GET", gets, clients=clients)
-    for clients, count in REQUESTS.items():
-        label = {"metadata": {"labels": {"bench": str(clients)}}}  # a new one each time
-        patches = (request("PATCH", path, label, content_type=MERGE_PATCH) for path in bench.made[-count:])
-        bench.measure("PATCH", patches, clients=clients)
-    for clients, count in REQUESTS.items():
-        gone, bench.made[-count:] = bench.made[-count:], []
-        bench.measure("DELETE", (request("DELETE", path) for path in gone), clients=clients)
-    for clients, count in REQUESTS.items():
-        bench.measure("POST of an executor", bench.posts("default", count, executor()), clients=clients)
+def turn(found: list[Side], number: int) -> list[Side]:
+    """Return the sides, another one first each time."""
+    return found if number % 2 == 0 else found[::-1]
 
 
-def watch_delivery(bench: Bench, round_: int) -> None:
-    """Measure from the sending of a POST until its event is there on another connection."""
-    path = "/api/v1/namespaces/default/configmaps"
-    writer, watcher = Connection(bench.port), Connection(bench.port)
-    listed = json.loads(writer.ask(request("GET", path)))
-    query = f"watch=true&resourceVersion={listed['metadata']['resourceVersion']}"
-    watcher.send(request("GET", f"{path}?{query}"))
-    stream = watcher.sock.makefile("rb")
-    while stream.readline().strip():
-        pass  # the head
-    measured, before = Measured(), bench.server_seconds()
-    for number in range(DELIVERIES):
-        body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": f"delivered-{round_}-{number}"}}
-        writer.send(request("POST", path, body))
-        while f"delivered-{round_}-{number}".encode() not in stream.readline():
-            pass
-        measured.seconds.append(time.perf_counter() - writer.begun)
-        while writer.receive() is None:
-            pass
-    measured.wall_seconds = sum(measured.seconds)
-    bench.add("watch delivery", 1, measured, before)
+def posts(side: Side, prefix: str, count: int, template: Pod = SMALL, *, namespace: str = "default") -> Iterator[bytes]:
+    """Yield requests that create pods, and remember these."""
+    path = f"{NAMESPACES}/{namespace}/pods"
+    for number in range(count):
+        name = f"{prefix}-{number}"
+        side.made.append(f"{path}/{name}")
+        yield request("POST", path, template | {"metadata": {**template["metadata"], "name": name}})
 
 
-def lists(bench: Bench) -> None:
-    """Measure whole lists of several sizes."""
-    path = "/api/v1/namespaces/{}/pods"
-    for size, count in LIST_SIZES.items():
-        namespace = f"pods-{size}"
-        bench.fill(namespace, size)
-        for clients in CLIENTS if size <= 1000 else (1, 8):
-            requests = [request("GET", path.format(namespace))] * max(count, clients)
-            bench.measure(f"list of {size:,}", requests, clients=clients)
-    bench.fill("executors", 1000, executor())
-    requests = [request("GET", path.format("executors"))] * LIST_SIZES[1000]
-    bench.measure("list of 1,000 executors", requests, clients=1)
+def gets(side: Side, _: str, count: int) -> Iterator[bytes]:
+    """Yield requests for the pods made last."""
+    return (request("GET", path) for path in side.made[-count:])
 
 
-def table(rows: list[Row]) -> str:
-    """Return the Markdown of what was measured."""
-    head = ["| pods | clients | p50 ms | p99 ms | /s | server ms |", "|---|--:|--:|--:|--:|--:|"]
-    load = os.getloadavg()[0]
-    return "\n".join([*head, *[row.markdown() for row in rows], "", f"Load {load:.1f} at the end."])
+def patches(side: Side, prefix: str, count: int) -> Iterator[bytes]:
+    """Yield requests that give the pods made last a new label."""
+    label = {"metadata": {"labels": {"bench": prefix}}}
+    return (request("PATCH", path, label, content_type=MERGE_PATCH) for path in side.made[-count:])
+
+
+def deletes(side: Side, _: str, count: int) -> Iterator[bytes]:
+    """Yield requests that delete the pods made last, and forget these."""
+    gone, side.made[-count:] = side.made[-count:], []
+    return (request("DELETE", path) for path in gone)
+
+
+def executors(side: Side, prefix: str, count: int) -> Iterator[bytes]:
+    """Yield requests that create executors."""
+    return posts(side, f"exec-{prefix}", count, executor())
+
+
+QUICK: dict[str, Callable[[Side, str, int], Iterator[bytes]]] = {
+    "POST": posts,
+    "GET": gets,
+    "PATCH": patches,
+    "DELETE": deletes,
+    "POST of an executor": executors,
+}
+
+
+def quick_verbs(found: list[Side], round_: int) -> None:
+    """Measure each verb with all numbers of clients."""
+    for operation, requests in QUICK.items():
+        for clients, count in REQUESTS.items():
+            for side in turn(found, round_):
+                side.measure(operation, requests(side, f"r{round_}-{clients}", count), clients=clients)
+
+
+def fill(side: Side, namespace: str, count: int, template: Pod = SMALL) -> None:
+    """Create a namespace and that many pods in it, unmeasured."""
+    body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
+    side.connect().ask(request("POST", NAMESPACES, body))
+    drive(side.target, posts(side, "pod", count, template, namespace=namespace), clients=8)
+
+
+def heard(side: Side, operation: str, *, watches: int, names: list[str]) -> None:
+    """Create ConfigMaps, one after the other, while so many watches are open."""
+    path = f"{NAMESPACES}/default/configmaps"
+    writer = side.connect()
+    version = json.loads(writer.ask(request("GET", path)))["metadata"]["resourceVersion"]
+    measured = Measured()
+    with ExitStack() as stack:
+        watchers = [side.connect() for _ in range(watches)]
+        for each in watchers:
+            stack.callback(each.sock.close)
+        streams = [each.watch(f"{path}?watch=true&resourceVersion={version}") for each in watchers]
+        before = side.server_seconds()
+        for name in names:
+            writer.send(request("POST", path, {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}}))
+            for stream in streams:
+                while name.encode() not in stream.readline():
+                    pass
+            measured.seconds.append(time.perf_counter() - writer.begun)
+            while writer.receive() is None:
+                pass
+        measured.wall_seconds = sum(measured.seconds)
+        side.add(operation, 1, measured, before)
+
+
+def lists(found: list[Side]) -> None:
+    """Measure lists of pods: whole ones of several sizes, one as a Table, one of which nothing is wanted."""
+    for namespace, (count, template) in FILLED.items():
+        for side in found:
+            fill(side, namespace, count, template)
+    for number, (operation, (path, accept, count)) in enumerate(LISTS.items()):
+        requests = [request("GET", f"{NAMESPACES}/{path}", accept=accept)] * count
+        for side in turn(found, number):
+            side.measure(operation, requests, clients=1)
+
+
+def at_rest(side: Side) -> None:
+    """Measure what the server takes while nobody asks: with 10,000 pods and somewhat more, and with 30,000."""
+    for more in (0, MORE):
+        for number in range(more):
+            fill(side, f"more-{number}", 10_000)
+        what = f"{'10,000' if not more else '30,000'} pods"
+        time.sleep(SETTLE_SECONDS)
+        side.figures[f"memory with {what}, MiB"] = side.memory_mib()
+        before = side.server_seconds()
+        time.sleep(REST_SECONDS)
+        side.figures[f"at rest with {what}, % of a core"] = (side.server_seconds() - before) / REST_SECONDS * 100

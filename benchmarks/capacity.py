@@ -8,13 +8,11 @@ import time
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-import psutil
-
-from benchmarks.api import Bench
-from benchmarks.load import Connection, Measured, request
+from benchmarks.api import fill
+from benchmarks.load import Connection, Measured, Target, request
+from benchmarks.sides import OURS, Side
 from tests.functional.local_server import chalice_local
 
-MIB = 1024 * 1024
 PODS = 10_000
 WATCHES = 300
 RATE = 500  # requests a second beside them
@@ -29,10 +27,10 @@ ASKED = "/api/v1/namespaces/default/configmaps"
 class Paced:
     """Requests sent when they are due, whatever the others take: three reads to a write."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, side: Side) -> None:
         self.measured = Measured()
         self.failures: list[str] = []
-        self._port = port
+        self._side = side
 
     def run(self) -> None:
         """Send RATE requests a second for SECONDS."""
@@ -50,7 +48,7 @@ class Paced:
         count = int(SECONDS / each)
         try:
             for first in range(0, count, REQUESTS_OF_A_CONNECTION):
-                connection = Connection(self._port)
+                connection = self._side.connect()
                 with closing(connection.sock):
                     for number in range(first, min(first + REQUESTS_OF_A_CONNECTION, count)):
                         time.sleep(max(begun + number * each - time.perf_counter(), 0))
@@ -74,40 +72,32 @@ def run() -> str:
         chalice_local(Path(state), "--provider", "none", "--port", "0") as server,
     ):
         server.wait_until_ready()
-        bench = Bench(server.port, server.process.pid)
-        Connection(server.port).ask(request("GET", "/api/v1/namespaces"))
-        lines.append(f"| memory at rest | {memory(server.process.pid):.0f} MiB | < 120 MiB |")
-        lines += watches(server.port, server.process.pid)
-        lines.append(burst(server.port))
-        bench.fill("many", PODS)
-        lines.append(f"| memory with {PODS:,} pods | {memory(server.process.pid):.0f} MiB | < 400 MiB |")
-        Connection(server.port).ask(request("GET", "/api/v1/pods"))
-        after = f"{memory(server.process.pid):.0f} MiB"
-        lines.append(f"| memory after a list of all of them | {after} | < 400 MiB |")
+        side = Side(OURS, Target(server.port), (server.process.pid,))
+        side.connect().ask(request("GET", "/api/v1/namespaces"))
+        lines.append(f"| memory at rest | {side.memory_mib():.0f} MiB | < 120 MiB |")
+        lines += watches(side)
+        lines.append(burst(side))
+        fill(side, "many", PODS)
+        lines.append(f"| memory with {PODS:,} pods | {side.memory_mib():.0f} MiB | < 400 MiB |")
+        side.connect().ask(request("GET", "/api/v1/pods"))
+        lines.append(f"| memory after a list of all of them | {side.memory_mib():.0f} MiB | < 400 MiB |")
         server.end()
     return "\n".join(lines)
 
 
-def memory(pid: int) -> float:
-    """Return a process's resident memory, in MiB."""
-    resident: int = psutil.Process(pid).memory_info().rss
-    return resident / MIB
-
-
-def watches(port: int, pid: int) -> list[str]:
+def watches(side: Side) -> list[str]:
     """Hold watches that wait, send requests beside them, write once; return the rows."""
     with ExitStack() as stack:
         waiting = []
         for _ in range(WATCHES):
-            watch = Connection(port)
+            watch = side.connect()
             stack.enter_context(watch.sock)
-            watch.send(request("GET", f"{WATCHED}?watch=true&resourceVersion=1"))
-            waiting.append(watch.sock.makefile("rb"))
-        paced = Paced(port)
+            waiting.append(watch.watch(f"{WATCHED}?watch=true&resourceVersion=1"))
+        paced = Paced(side)
         paced.run()
-        resident = memory(pid)
+        resident = side.memory_mib()
         body = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "heard-by-all"}}
-        writer = Connection(port)
+        writer = side.connect()
         writer.ask(request("POST", WATCHED, body))
         for stream in waiting:
             while b"heard-by-all" not in stream.readline():
@@ -125,14 +115,14 @@ def watches(port: int, pid: int) -> list[str]:
     ]
 
 
-def burst(port: int) -> str:
+def burst(side: Side) -> str:
     """Open many connections at once and ask on each; return the row."""
     failures: list[str] = []
     begun = time.perf_counter()
     connections: list[Connection] = []
     try:
         for _ in range(BURST):
-            connections.append(Connection(port))
+            connections.append(side.connect())
         for connection in connections:
             connection.send(request("GET", "/version"))
         for connection in connections:
