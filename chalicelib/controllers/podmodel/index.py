@@ -17,7 +17,7 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import finished_at
 from chalicelib.controllers.podmodel.parked import is_parked, is_to_keep_warm
-from chalicelib.controllers.podmodel.record import handle_of
+from chalicelib.controllers.podmodel.record import handle_of, version_of
 from chalicelib.controllers.runtime.objects import ENDED_POD, paged
 from chalicelib.resources.pods.marks import KEEP_WARM, TTL_ANNOTATION
 from chalicelib.storage.base import EventType, RevisionExpired, Storage
@@ -33,7 +33,6 @@ class Ending:
     """What is kept of a pod that has ended."""
 
     at: datetime | None
-    handle: str  # of its task
     has_failed: bool
     role: str  # Spark's label
     is_parked: bool
@@ -43,7 +42,10 @@ class Ending:
 
 @dataclass(frozen=True, slots=True)
 class IndexedPod:
-    """A pod as of `revision`; `json` is "" for one that has ended and is not being deleted."""
+    """A pod as of `revision`; `json` is "" for one that has ended and is not being deleted.
+
+    `handle` is its task's, "" without one, and `version` that of the last state recorded.
+    """
 
     key: str
     revision: int
@@ -51,6 +53,9 @@ class IndexedPod:
     owners: tuple[str, ...]  # uids
     json: str
     ending: Ending | None
+    handle: str
+    version: int | None
+    is_deleting: bool
 
     @property
     def namespace(self) -> str:
@@ -66,11 +71,10 @@ class IndexedPod:
 def indexed(key: str, revision: int, text: str) -> IndexedPod:
     """Return what is kept of a stored pod."""
     pod: JSON = json.loads(text) if ENDED_POD.search(text) else {"metadata": stored_metadata(text)}
-    ending = None
+    ending, is_leaving = None, is_deleting(pod)
     if is_terminal(pod):
         ending = Ending(
             at=finished_at(pod),
-            handle=handle_of(pod),
             has_failed=phase_of(pod) == "Failed",
             role=str(labels_of(pod).get("spark-role", "")),
             is_parked=is_parked(pod),
@@ -82,8 +86,11 @@ def indexed(key: str, revision: int, text: str) -> IndexedPod:
         revision=revision,
         uid=pod["metadata"]["uid"],
         owners=tuple(each["uid"] for each in owners_of(pod)),
-        json=text if ending is None or is_deleting(pod) else "",
+        json=text if ending is None or is_leaving else "",
         ending=ending,
+        handle=handle_of(pod),
+        version=version_of(pod),
+        is_deleting=is_leaving,
     )
 
 

@@ -254,7 +254,7 @@ class ParkedTasks:
                 self._warm.heal(pod)
                 continue
             owners = [snapshot.by_uid.get(owner) for owner in each.owners]
-            if not any(owner and not owner.ending and not is_deleting(owner.object()) for owner in owners):
+            if not any(owner and not owner.ending and not owner.is_deleting for owner in owners):
                 self._give_back([pod])
         for record in records:
             if record.object()["pod"] not in snapshot.by_uid:

@@ -16,7 +16,9 @@ from chalicelib.apimachinery.accessors import is_deleting, is_terminal, status_o
 from chalicelib.apimachinery.rules.time import find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.index import IndexedPod, PodIndex
-from chalicelib.controllers.podmodel.record import handle_of, lost_task, version_of
+from chalicelib.controllers.podmodel.probe import probes_of
+from chalicelib.controllers.podmodel.record import handle_of, lost_task
+from chalicelib.controllers.podmodel.refusals import is_driver
 from chalicelib.controllers.podmodel.status import deadline
 from chalicelib.controllers.pods.controller import PodController
 from chalicelib.controllers.pods.removed import RemovedPods
@@ -72,6 +74,8 @@ class Resync:
         self._syncing: set[str] = set()  # uids of pods whose sync has not ended since an earlier run
         self._missed: set[str] = set()  # handles of tasks that the provider did not know when it was last asked
         self._compared: str = ""  # the key of the pod that the last run came to; "" at the end
+        # By uid, of pods that need no reading until they change: their revision, and whether their task is asked for.
+        self._quiet: dict[str, tuple[int, bool]] = {}
 
     def run(self) -> Iterator[None]:
         """Heal what can be healed now, in steps; what the provider refuses waits for the next run.
@@ -83,24 +87,32 @@ class Resync:
         each_alone = OneByOne()
         waiting: list[tuple[str, IndexedPod]] = []  # with when they were created
         living: list[IndexedPod] = []
-        handles: set[str] = set()
+        quiet: dict[str, tuple[int, bool]] = {}
         for each in self._index.look().unfinished:
+            revision, lives = known = self._quiet.get(each.uid, (0, False))
+            if revision == each.revision:
+                quiet[each.uid] = known
+                living += [each] if lives else []
+                continue
             # One at a time: an object takes seven times its text, and those of 10,000 would be too large for Lambda.
             pod = each.object()
-            if each_alone(partial(self._sync_pod, pod), default=bool(handle_of(pod))):
+            lives = each_alone(partial(self._sync_pod, pod), default=bool(each.handle))
+            if lives:
                 living.append(each)
-                handles.add(handle_of(pod))
                 self._follow(pod)  # also one that another process has started or changed
             elif self._is_waiting(pod):
                 waiting.append((str(pod["metadata"].get("creationTimestamp")), each))
+            if self._is_quiet(pod):
+                quiet[each.uid] = (each.revision, lives)
+        self._quiet = quiet
         waiting.sort(key=lambda each: each[0])
         self._launch([each for _, each in waiting])
         yield
-        self._missed &= handles
+        self._missed &= {each.handle for each in living}
         living.sort(key=lambda each: (each.key <= self._compared, each.key))
         for start in range(0, len(living), STEP):
             some = living[start : start + STEP]
-            self._compare([each.object() for each in some], each_alone)
+            self._compare(some, each_alone)
             self._compared = some[-1].key
             yield
         self._compared = ""
@@ -125,6 +137,13 @@ class Resync:
             return False
         self._pods.stop_sidecars(pod)  # again, should the first word have been lost
         return True
+
+    def _is_quiet(self, pod: JSON) -> bool:
+        """Return whether, until it is written again, all that a pod may need is a look at its task."""
+        if not self._pods.is_ours(pod):
+            return not is_deleting(pod)
+        may_end = is_driver(pod) or pod["spec"].get("initContainers") or deadline(pod) or any(probes_of(pod))
+        return not (is_deleting(pod) or may_end or self._pods.is_to_launch(pod))
 
     def _is_overdue(self, pod: JSON) -> bool:
         end = deadline(pod)
@@ -164,24 +183,25 @@ class Resync:
 
         self._later(work)
 
-    def _compare(self, pods: Sequence[JSON], each_alone: OneByOne) -> None:
+    def _compare(self, pods: Sequence[IndexedPod], each_alone: OneByOne) -> None:
         """Observe the present states of these pods' tasks; one that is not known (any more) is lost.
 
         One answer without the task proves nothing: what a provider shows may be late. The next one does.
         """
-        by_handle = {handle_of(pod): pod for pod in pods}
+        by_handle = {each.handle: each for each in pods}
         handles = list(by_handle)
-        told = ask(partial(self._provider.describe, handles), handles)
-        each_alone.failed(told.refused)
-        for state in told.states:
-            pod = by_handle.pop(state.handle, None)
+        answer = ask(partial(self._provider.describe, handles), handles)
+        each_alone.failed(answer.refused)
+        for state in answer.states:
+            told = by_handle.pop(state.handle, None)
             self._missed.discard(state.handle)
-            if pod is not None and (is_deleting(pod) or state.version != version_of(pod)):
+            if told is not None and (told.is_deleting or state.version != told.version):
                 each_alone(partial(self._pods.observe, state), default=None)
-        for handle, pod in by_handle.items():
+        for handle, untold in by_handle.items():
+            pod = untold.object()
             started = find_time(status_of(pod).get("startTime"))
             is_new = not is_deleting(pod) and not self._has_passed(started, self._times.lost)
-            if handle in told.untold or is_new:
+            if handle in answer.untold or is_new:
                 continue
             if handle in self._missed:
                 each_alone(partial(self._pods.observe, lost_task(pod, now=self._clock())), default=None)
@@ -195,7 +215,7 @@ class Resync:
         """Stop tasks that no pod stands for, and forget those that have ended. Raises at the end as run() does."""
         each_alone = OneByOne()
         each_alone(self._removed.sweep, default=None)
-        living = {handle_of(pod.object()) for pod in self._index.look().unfinished if not pod.ending}
+        living = {each.handle for each in self._index.look().unfinished if not each.ending}
         told = ask(partial(self._provider.list_tasks, living))
         each_alone.failed(told.refused)
         snapshot = self._index.look()  # after the tasks: a pod is stored before its task is run
@@ -229,6 +249,4 @@ def _is_as_it_should_be(pod: IndexedPod | None, state: TaskState) -> bool:
     """Return whether a task is its pod's, and lives no longer than that."""
     if pod is None:
         return False
-    if pod.ending:
-        return state.phase == "stopped" and pod.ending.handle == state.handle
-    return handle_of(pod.object()) == state.handle
+    return pod.handle == state.handle and (not pod.ending or state.phase == "stopped")

@@ -59,7 +59,7 @@ def test_what_has_ended_is_kept_without_its_text() -> None:
     [(ended, ending)] = PodIndex(storage).look().ended
 
     assert ended.json == ""
-    assert (ending.handle, ending.role, ending.ttl, ending.has_failed) == ("t", "driver", "2h", True)
+    assert (ended.handle, ending.role, ending.ttl, ending.has_failed) == ("t", "driver", "2h", True)
     assert ending.at is not None
 
 

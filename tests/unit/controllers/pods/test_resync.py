@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.index import PodIndex
+from chalicelib.controllers.podmodel.index import IndexedPod, PodIndex
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.pods import resync as resync_module
 from chalicelib.controllers.pods.resync import BATCH, FEW, MOST, Resync
 from chalicelib.controllers.runtime.objects import PAGE
 from chalicelib.providers.base import Container, ProviderUnavailable, Task, TaskState, ToldInPart
+from chalicelib.resources.pods.marks import TASK_ANNOTATION
 from chalicelib.storage.base import StorageUnavailable
 from tests.inline import Inline, inline
 from tests.memory_storage import MemoryStorage
@@ -505,6 +506,40 @@ def test_unavailable_provider_ends_a_resync_without_harm(w: World, monkeypatch: 
     resync(w)
 
     assert w.storage.revision() == before
+
+
+def test_pods_that_need_nothing_are_read_once_and_their_tasks_asked_for(
+    w: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    w.create_pod("a")
+    w.create_pod("timed", activeDeadlineSeconds=60)
+    w.observe_all()
+    resync(w)
+    read: list[str] = []
+    decoded = IndexedPod.object
+
+    def noting(each: IndexedPod) -> JSON:
+        read.append(each.key)
+        return decoded(each)
+
+    monkeypatch.setattr(IndexedPod, "object", noting)
+
+    resync(w)
+    w.provider.finish(w.handle(), 3)
+    resync(w)
+
+    assert read == ["/registry/pods/ns/timed"] * 2
+    assert w.phase() == "Failed"
+
+
+def test_a_pod_of_another_node_is_never_asked_for(w: World) -> None:
+    put(w, pod(metadata={"annotations": {TASK_ANNOTATION: "theirs"}}, nodeName="other"))
+
+    for _ in range(4):
+        w.pass_time(60)
+        resync(w)
+
+    assert w.phase() == "Pending"
 
 
 def test_a_resync_does_not_hold_all_pods_decoded(w: World, monkeypatch: pytest.MonkeyPatch) -> None:

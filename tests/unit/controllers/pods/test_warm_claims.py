@@ -298,6 +298,6 @@ def test_tasks_are_kept_warm_once_whichever_write_a_process_dies_at(empty: World
 )
 def test_what_was_begun_is_done_again_while_it_is_of_use(seconds: int, keep_warm: str, is_late: bool) -> None:
     end = Clock().now
-    ending = Ending(end, handle="", has_failed=False, role="driver", is_parked=False, ttl="", keep_warm=keep_warm)
+    ending = Ending(end, has_failed=False, role="driver", is_parked=False, ttl="", keep_warm=keep_warm)
 
     assert is_kept_late(ending, end + timedelta(seconds=seconds)) == is_late
