@@ -24,7 +24,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 # Those that need a Spark or an engine, or half an hour: run if the variable is set, or if named.
 ON_REQUEST = {
     **dict.fromkeys(("pi", "cli", "jvm", "connect_query", "keep_shuffle"), "PI"),
-    **dict.fromkeys(("docker", "docker_pi", "start", "parked"), "DOCKER"),
+    **dict.fromkeys(("docker", "docker_pi", "start", "parked", "work"), "DOCKER"),
     "aws_jobs": "JOBS",
 }
 

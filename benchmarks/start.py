@@ -38,9 +38,9 @@ class Kind:
     goal: float  # seconds
     by_version: dict[str, Seconds] = field(default_factory=dict)
 
-    def add(self, version: Version, seconds: dict[str, float]) -> None:
-        """Take in a run."""
-        known = self.by_version.setdefault(version.name, {})
+    def add(self, version: str, seconds: dict[str, float]) -> None:
+        """Take in a run of a version, by its name."""
+        known = self.by_version.setdefault(version, {})
         for phase, value in seconds.items():
             known.setdefault(phase, []).append(value)
 
@@ -103,9 +103,9 @@ def by_process(all_versions: Sequence[Version]) -> list[Kind]:
         version.warm_up(SPARK)
     for _ in range(rounds()):
         for version in all_versions:
-            pi.add(version, make_pi(version))
-            local.add(version, local_mode(version))
-            quick.add(version, local_mode(version, "--driver-java-options", QUICK))
+            pi.add(version.name, make_pi(version))
+            local.add(version.name, local_mode(version))
+            quick.add(version.name, local_mode(version, "--driver-java-options", QUICK))
     return [pi, local, quick]
 
 
@@ -117,7 +117,7 @@ def by_docker(all_versions: Sequence[Version]) -> list[Kind]:
             for version in all_versions:
                 seconds = make_pi(version, "--provider", "docker")
                 if number:
-                    kind.add(version, seconds)
+                    kind.add(version.name, seconds)
     return [kind]
 
 
@@ -130,7 +130,7 @@ def by_connect(all_versions: Sequence[Version]) -> list[Kind]:
         for version in all_versions:
             _, session, first, second, *more, _ = ask(version, SPARK)
             later = statistics.median(more)
-            kind.add(version, {"second": second, "session": session, "first query": first, "later queries": later})
+            kind.add(version.name, {"second": second, "session": session, "first query": first, "later queries": later})
     return [kind]
 
 

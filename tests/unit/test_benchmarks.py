@@ -6,6 +6,7 @@ import pytest
 
 from benchmarks.__main__ import PAGE, found, is_wanted, placed
 from benchmarks.start import Kind
+from benchmarks.work import timed
 
 TEXT = "a\n<!-- bench api: by hand -->\nold\n<!-- bench api ends -->\nb\n"
 
@@ -41,3 +42,15 @@ def test_phases_of_two_versions_stand_beside_each_other() -> None:
         "| **a start** | 10.0 [9.0..12.0] (3) | 5.0 [4.0..6.0] (3) | 0.50x | under 6 |",
         "| &nbsp; submit | 3.0 [2.0..4.0] (3) |  |  |  |",
     ]
+
+
+def test_a_job_of_work_tells_its_parts() -> None:
+    seconds = timed(lambda: "noise\nsession 1.5\n   job 2.0\n")
+
+    assert (seconds["session"], seconds["job"]) == (1.5, 2.0)
+    assert seconds["all"] == pytest.approx(seconds["submission and end"] + 3.5)
+
+
+def test_a_job_of_work_without_its_end_is_no_measurement() -> None:
+    with pytest.raises(RuntimeError, match="not come to its end"):
+        timed(lambda: "session 1.5\nTraceback\n")
