@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from tests.e2e.spark_cluster import JOB_SECONDS, SparkCluster, exit_code
-from tests.e2e.spark_scenarios import NEWEST, TWO, Spark, words_of
+from tests.e2e.spark_scenarios import NEWEST, TWO, Spark
 from tests.waiting import until
 
 PLUGINS = "org.apache.spark.scheduler.cluster.k8s"
@@ -31,7 +31,7 @@ class PluginScenarios:
             *TWO,
         ]
 
-        job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=40), conf=conf)
+        cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=40), conf=conf)
         until(lambda: bool(cluster.pods("driver")), "a driver", seconds=JOB_SECONDS)
         driver = cluster.driver_ends()
 
@@ -40,13 +40,12 @@ class PluginScenarios:
         assert "40 tasks came back" in said
         assert "with ID 3" in said, "no executor took the place of the one that was rolled"
         assert re.search(r"Executor 1 on \S+ is decommissioned", said), "it was lost, not decommissioned"
-        words_of(job)
 
     def test_a_claim_is_reused_by_the_next_executor(self, spark: Spark, cluster: SparkCluster) -> None:
         words = ("own", "reuse", "waitToReuse")  # without the last a new one may be made while the dead pod goes
         own = [f"spark.kubernetes.driver.{word}PersistentVolumeClaim=true" for word in words]
         own += ["spark.kubernetes.allocation.executor.timeout=10s"]  # a younger claim is none to be reused
-        job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=60), conf=[*own, *CLAIMED, *TWO])
+        cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=60), conf=[*own, *CLAIMED, *TWO])
         cluster.executors_register(2)
         claims = cluster.names("persistentvolumeclaims")
 
@@ -59,7 +58,6 @@ class PluginScenarios:
         assert "with ID 3" in said, "no third executor came"
         assert re.search(r"Found [1-9]\d* reusable PVCs", said), "the claim was not free"
         assert (len(claims), cluster.names("persistentvolumeclaims") - claims) == (2, set())
-        words_of(job)
 
     def test_a_job_whose_executors_cannot_be_resized_goes_on(self, spark: Spark, cluster: SparkCluster) -> None:
         conf = [
@@ -69,7 +67,7 @@ class PluginScenarios:
             *TWO,
         ]
 
-        job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=30), conf=conf)
+        cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=30), conf=conf)
         until(lambda: bool(cluster.pods("driver")), "a driver", seconds=JOB_SECONDS)
         driver = cluster.driver_ends()
 
@@ -78,4 +76,3 @@ class PluginScenarios:
         assert "30 tasks came back" in said
         assert "the resources of a running pod cannot be changed here" in said
         until(lambda: not cluster.pods("executor"), "the executors to be gone", seconds=JOB_SECONDS)
-        words_of(job)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 from collections.abc import Iterator, Sequence
@@ -36,6 +37,7 @@ class SparkCluster:
     def __init__(self, server: LocalServer) -> None:
         self.server = server
         self.client = KubeClient(server.access)
+        self._jobs: list[subprocess.Popen[str]] = []
 
     def pods(self, role: str = "") -> list[JSON]:
         """Return the pods, or those of a role: driver, executor."""
@@ -67,15 +69,22 @@ class SparkCluster:
 
     def executors_register(self, count: int) -> None:
         """Wait until so many executors have registered with the one driver, which runs before that."""
+        self.driver_says("Registered executor", count)
+        until(lambda: len(self.running("executor")) == count, f"{count} executors to run")
 
-        def registered() -> bool:
+    def driver_says(self, pattern: str, times: int = 1) -> None:
+        """Wait until the one driver has logged a pattern so often. Raises AssertionError if it ends without."""
+
+        def said() -> bool:
             driver = self.pods("driver")
-            assert not (driver and is_over(driver[0])), f"the driver has ended: {self.log(driver[0])}"
-            if len(self.running("executor")) != count:
-                return False
-            return self.log(driver[0]).count("Registered executor") >= count
+            over = driver and is_over(driver[0])  # asked before its log: so what it has logged is whole
+            log = self.log(driver[0]) if driver and driver[0]["status"].get("phase") != "Pending" else ""
+            if len(re.findall(pattern, log)) >= times:
+                return True
+            assert not over, f"the driver has ended: {log}"
+            return False
 
-        until(registered, f"{count} executors to register", seconds=JOB_SECONDS)
+        until(said, f"the driver to say {pattern}", seconds=JOB_SECONDS)
 
     def conf_of(self, home: Path) -> list[str]:
         """Return the settings that each submission of a Spark needs."""
@@ -98,7 +107,11 @@ class SparkCluster:
         java_of(pod).send_signal(signal.SIGKILL)
 
     def clear(self) -> None:
-        """Delete every pod, also where a test has left the control plane ended."""
+        """Delete every pod and end every spark-submit, also where a test has failed or left the control plane ended."""
+        for job in self._jobs:
+            job.kill()
+            job.communicate()  # or it would be found open in a test that has nothing to do with it
+        self._jobs.clear()
         if not answers(self):
             self.server.start()
         self.client.delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
@@ -120,12 +133,7 @@ class SparkCluster:
     ) -> subprocess.CompletedProcess[str]:
         """Submit and wait for spark-submit to end; `program` is options, the main file and its arguments."""
         process = self.start(home, *program, name=name, mode=mode, conf=conf, **environ)
-        try:
-            output, _ = process.communicate(timeout=JOB_SECONDS)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.communicate()  # or it would be found open in a test that has nothing to do with it
-            raise
+        output, _ = process.communicate(timeout=JOB_SECONDS)
         return subprocess.CompletedProcess(process.args, process.returncode, output)
 
     def start(
@@ -137,13 +145,13 @@ class SparkCluster:
         conf: Sequence[str] = (),
         **environ: str,
     ) -> subprocess.Popen[str]:
-        """Start a spark-submit, with further variables, and return it."""
+        """Start a spark-submit, with further variables, and return it; clear() ends it."""
         line = [str(home / "bin" / "spark-submit"), "--master", f"k8s://{self.server.access.url}"]
         line += ["--deploy-mode", mode, "--name", name]
         for entry in (*self.conf_of(home), *conf):
             line += ["--conf", entry]
         usual = environment(os.environ, spark_home=home, kubeconfig=self.server.kubeconfig)
-        return subprocess.Popen(
+        job = subprocess.Popen(
             [*line, *program],
             env={**usual, "SPARK_LOCAL_IP": "127.0.0.1", **environ},
             stdin=subprocess.DEVNULL,
@@ -151,6 +159,8 @@ class SparkCluster:
             stderr=subprocess.STDOUT,
             text=True,
         )
+        self._jobs.append(job)
+        return job
 
 
 @contextmanager

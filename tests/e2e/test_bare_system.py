@@ -9,7 +9,7 @@ import pytest
 
 from chalicelib import system
 from tests.e2e.spark_cluster import JOB_SECONDS, SparkCluster, exit_code, spark_cluster
-from tests.e2e.spark_scenarios import NEWEST, TWO, Spark, words_of
+from tests.e2e.spark_scenarios import NEWEST, TWO, Spark
 from tests.waiting import until
 
 pytestmark = [pytest.mark.spark]
@@ -25,7 +25,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SparkCl
 
 def test_a_job_outlives_a_killed_server_and_a_killed_executor(spark: Spark, cluster: SparkCluster) -> None:
     assert cluster.server.access.url.startswith("https:"), "nobody says whose connections are, so a token is asked for"
-    job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=12), conf=TWO)
+    cluster.start(spark(NEWEST), *cluster.sleepers(seconds=2, tasks=12), conf=TWO)
     cluster.executors_register(2)
 
     cluster.server.kill()
@@ -35,7 +35,6 @@ def test_a_job_outlives_a_killed_server_and_a_killed_executor(spark: Spark, clus
 
     driver = cluster.driver_ends()
     log = cluster.log(driver)
-    words_of(job)
     assert exit_code(driver) == 0, log
     assert "12 tasks came back" in log
     assert "exit code 137" in log, "Spark was not told how the executor ended"

@@ -10,7 +10,7 @@ import pytest
 from tests.e2e.docker_cluster import DockerCluster, docker_cluster, image_for
 from tests.e2e.pod_template import DRIVER, missing_of_template, submit_with_template
 from tests.e2e.spark_cluster import JOB_SECONDS, exit_code
-from tests.e2e.spark_scenarios import NEWEST, ONE, TWO, VERSIONS, Spark, SparkScenarios, words_of
+from tests.e2e.spark_scenarios import NEWEST, ONE, TWO, VERSIONS, Spark, SparkScenarios
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.image, pytest.mark.spark, pytest.mark.slow]
@@ -71,7 +71,7 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
         f"{memory}.mount.path=/fast",
         *ONE,
     ]
-    job = cluster.start(spark(NEWEST), *cluster.program("looks_around.py", "--", "HOME"), conf=conf)
+    cluster.start(spark(NEWEST), *cluster.program("looks_around.py", "--", "HOME"), conf=conf)
     until(lambda: bool(cluster.running("executor")), "an executor, whose job is over soon", seconds=JOB_SECONDS)
     assert cluster.names("persistentvolumeclaims")
     container = cluster.container_of(cluster.running("executor")[0], EXECUTOR)
@@ -83,11 +83,10 @@ def test_volumes_claims_on_demand_and_memory(spark: Spark, cluster: DockerCluste
     assert "executor works in /var/data/claimed" in cluster.log(driver)
     assert {mount["Target"]: mount["Type"] for mount in mounts}["/fast"] == "tmpfs"
     until(lambda: not cluster.names("persistentvolumeclaims"), "the claim to be gone", seconds=JOB_SECONDS)
-    words_of(job)
 
 
 def test_a_job_outlives_a_control_plane_that_is_killed(spark: Spark, cluster: DockerCluster) -> None:
-    job = cluster.start(spark(NEWEST), *cluster.sleepers(seconds=4, tasks=8), conf=TWO)
+    cluster.start(spark(NEWEST), *cluster.sleepers(seconds=4, tasks=8), conf=TWO)
     until(lambda: len(cluster.running("executor")) == 2, "two executors", seconds=JOB_SECONDS)
     before = {pod["metadata"]["uid"] for pod in cluster.pods()}
 
@@ -99,4 +98,3 @@ def test_a_job_outlives_a_control_plane_that_is_killed(spark: Spark, cluster: Do
     assert exit_code(driver) == 0
     assert "8 tasks came back" in cluster.log(driver)
     until(lambda: not cluster.pods("executor"), "the executors to go", seconds=JOB_SECONDS)
-    words_of(job)

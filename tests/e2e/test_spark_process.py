@@ -47,25 +47,23 @@ class TestOnProcesses(SparkScenarios, PluginScenarios):
 def test_deleting_a_driver_takes_all_that_it_owned(version: str, spark: Spark, cluster: SparkCluster) -> None:
     home = spark(version)
     before = cluster.names("configmaps") | cluster.names("services")
-    job = cluster.start(home, *cluster.sleepers(seconds=120, tasks=2), conf=ONE)
+    cluster.start(home, *cluster.sleepers(seconds=120, tasks=2), conf=ONE)
     cluster.executors_register(1)
 
     cluster.client.delete(f"{NAMESPACE}/pods/{cluster.driver()['metadata']['name']}")
 
     until(lambda: not cluster.pods(), "driver and executors to be gone", seconds=JOB_SECONDS)
     until(lambda: cluster.names("configmaps") | cluster.names("services") <= before, "the rest to be gone")
-    words_of(job)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_a_killed_executor_is_replaced(version: str, spark: Spark, cluster: SparkCluster) -> None:
-    job = cluster.start(spark(version), *cluster.sleepers(seconds=3, tasks=12), conf=TWO)
+    cluster.start(spark(version), *cluster.sleepers(seconds=3, tasks=12), conf=TWO)
     cluster.executors_register(2)
 
     cluster.kill(cluster.running("executor")[0])
 
     driver = cluster.driver_ends()
-    words_of(job)
     log = cluster.log(driver)
     assert exit_code(driver) == 0, log
     assert "12 tasks came back" in log
