@@ -54,7 +54,7 @@ def with_packages(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool, 
     has_said |= "proxyHost" in spec.driver_java_options
     if is_local and not has_said and not all(_is_here(each, cache) for each in spec.packages):
         _check_answer(spec, repository)
-    home = cache / "spark" / spec.spark
+    home = (cache / "spark" / spec.spark).resolve()
     is_ours = not spec.image or spec.image.rpartition(":")[2].startswith(spec.spark)
     lasts = not any(CHANGING.search(each) for each in spec.packages)
     if is_local or has_said or not (is_ours and lasts and not repository.authorization and is_ready(home)):

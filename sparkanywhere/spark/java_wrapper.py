@@ -87,7 +87,11 @@ class WrappedJava:
 
 
 def wrap(tree: Path, spark_home: Path, real: Path) -> None:
-    """Write the wrapper of `real` (a Java home) into `tree`, which is or will be `spark_home`. Repeatable."""
+    """Write the wrapper of `real` (a Java home) into `tree`, which is or will be `spark_home`. Repeatable.
+
+    It knows the folder by its one name without symbolic links, by which all who reach it find its archive.
+    """
+    spark_home = spark_home.resolve()
     here = WrappedJava(tree)
     here.command.parent.mkdir(parents=True, exist_ok=True)
     modules = _says(real, "--list-modules")  # Java 8 has none
@@ -171,6 +175,7 @@ def fingerprints(spark_home: Path) -> list[str]:
 
     Java takes an archive only for the very Java and the very jars that it was made from.
     """
+    spark_home = spark_home.resolve()
     real = WrappedJava(spark_home).real
     parts = [class_path(spark_home, spark_home), str(real), hashlib.sha256(CLASSES.read_bytes()).hexdigest()]
     for path in (real / "lib" / "modules", *sorted((spark_home / "jars").glob("*.jar"))):
@@ -212,7 +217,7 @@ def make_archive(spark_home: Path) -> bool:
     An archive only saves time, so that a failure is noted in the stamp and not tried again. The archive before it is
     used until the new one is whole.
     """
-    wrapped, stamps = WrappedJava(spark_home), fingerprints(spark_home)
+    wrapped, stamps = WrappedJava(spark_home.resolve()), fingerprints(spark_home)
     fits = _stamped(spark_home)[:1] == stamps[:1] and wrapped.archive.is_file()
     why = "" if fits else _dump(wrapped)
     if why:

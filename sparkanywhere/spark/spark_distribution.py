@@ -106,7 +106,7 @@ def ensure(version: str, *, cache: Path, environ: Mapping[str, str], progress: P
     """
     if not VERSION.fullmatch(version):
         raise SparkUnavailable(f"{version!r} is not a Spark version: write it like 4.3.0.")
-    home = cache / "spark" / version
+    home = (cache / "spark" / version).resolve()  # the path that the archive of its classes is for
     try:
         if is_ready(home) and (not is_writable(home) or (is_current(home) and (home / LINKED_EXAMPLES).is_symlink())):
             return home

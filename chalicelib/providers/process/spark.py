@@ -85,7 +85,7 @@ class SparkHomes:
             command = f"sparkanywhere spark install {match[1] if match else 'VERSION'}"
             message = f'image "{image}" stands for {which}, which is not installed here: run `{command}` first'
             raise ProviderUnavailable("ErrImageNeverPull" if pull == "never" else "ErrImagePull", message)
-        home = self._directory / version
+        home = (self._directory / version).resolve()  # the path that the archive of its classes is for
         return SparkHome(home, (home / "JAVA_HOME").read_text(encoding="utf-8").strip())
 
 

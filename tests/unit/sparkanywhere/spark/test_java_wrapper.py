@@ -418,3 +418,17 @@ def test_lists_are_merged_without_numbers_made_up_classes_and_foreign_loaders() 
     two = "java/lang/Object id: 0\nUser id: 9 super: 0 source: /user.jar\norg/apache/spark/B id: 7\n@lambda-proxy a\n"
 
     assert merged([one, two]) == ["java/lang/Object", "java/lang/String", "org/apache/spark/A", "org/apache/spark/B"]
+
+
+def test_a_spark_behind_a_link_keeps_the_archive_that_it_has_by_its_own_name(spark_home: Path, tmp_path: Path) -> None:
+    home, link = archived(spark_home, tmp_path), tmp_path / "link"
+    link.symlink_to(home)
+    text = WrappedJava(home).command.read_text()
+
+    wrap(link, link, WrappedJava(link).real)
+    make_archive(link)
+
+    assert WrappedJava(home).command.read_text() == text
+    assert is_current(home)
+    assert is_current(link)
+    assert f"-XX:SharedArchiveFile={home}/java/classes.jsa" in spark_jvm(home)[0]

@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
+from chalicelib.providers.process.spark import SparkHomes
 from sparkanywhere.spark.image import context_files
 from sparkanywhere.spark.java_wrapper import WrappedJava, missing_because, wrap
 from sparkanywhere.spark.progress import Step
@@ -53,6 +54,18 @@ def test_a_complete_spark_is_used_again_without_a_word(tmp_path: Path) -> None:
 
     assert ensure("4.3.0", cache=tmp_path, environ={}, progress=shown.append) == home
     assert shown == []
+
+
+def test_a_spark_is_known_by_its_path_without_links(tmp_path: Path) -> None:
+    home, link = lay_out(tmp_path, "4.3.0"), tmp_path / "link"
+    link.mkdir()
+    (home / "JAVA_HOME").write_text(f"{home}/java\n")
+    (link / "spark").symlink_to(tmp_path / "spark")
+
+    assert ensure("4.3.0", cache=link, environ={}) == home
+    found = SparkHomes(link / "spark").find("spark:4.3.0", pull="never")
+    assert found is not None
+    assert found.path == home
 
 
 def test_a_spark_that_cannot_be_written_is_used_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
