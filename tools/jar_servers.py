@@ -12,6 +12,7 @@ import socket
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,9 @@ def reachable_host() -> str:
     """Return this machine's address in the network that a Docker engine gives containers."""
     client = docker.from_env()
     try:
-        return str(client.networks.get("bridge").attrs["IPAM"]["Config"][0]["Gateway"])
+        config = client.networks.get("bridge").attrs["IPAM"]["Config"][0]
+        # Engines up to 20.10 name no gateway of a bridge that they found; it is the first address.
+        return str(config.get("Gateway") or IPv4Network(config["Subnet"])[1])
     finally:
         client.close()
 
