@@ -18,7 +18,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sparkanywhere.jars.table import jar_table
+from sparkanywhere.jars.table import jar_table, minor_of
 from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig
 from tests.contexts import context_of
 from tools.jar_checks import CHECKS
@@ -99,6 +99,20 @@ def matrix(results: Mapping[str, Mapping[str, str]]) -> str:
     return "".join(rows)
 
 
+def read_matrix(text: str) -> dict[str, dict[str, str]]:
+    """Return what a text with such a table says that each set did with each Spark."""
+    lines = [line.strip("| ").split(" | ") for line in text.splitlines() if line.startswith("| ")]
+    if not lines:
+        return {}
+    (_, *sparks), *rows = lines
+    cells = {minor_of(each.split()[1]): [row[number] for row in rows] for number, each in enumerate(sparks, 1)}
+    names = [row[0].strip("`") for row in rows]
+    return {
+        minor: {name: cell for name, cell in zip(names, column, strict=True) if cell != "no build"}
+        for minor, column in cells.items()
+    }
+
+
 def tried(place: str, minors: list[str], host: str, s3: str, folder: Path) -> dict[str, dict[str, str]]:
     """Return what each set did with each Spark in a place."""
     _, sets_tried, sparks = PLACES[place]
@@ -115,12 +129,14 @@ def tried(place: str, minors: list[str], host: str, s3: str, folder: Path) -> di
 
 
 def write(place: str, s3: str, results: Mapping[str, Mapping[str, str]]) -> None:
-    """Write the table of a place into the page, in place of the one before."""
+    """Write the table of a place into the page; Sparks of the one before that were not tried keep their columns."""
     begin = BEGIN.replace(" -->", f" on {place} -->")
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     server = "another S3 server" if s3 else "S3Proxy 4.1.0, Kafka 4.4.0, PostgreSQL"
     words, _, _ = PLACES[place]
-    text = f"{words[0].upper()}{words[1:]}, {datetime.now(UTC):%Y-%m-%d}, {server}:\n\n{matrix(results)}"
+    all_results = {**read_matrix(rest.partition(END)[0]), **results}
+    kept = {minor: all_results[minor] for minor in jar_table().sparks if minor in all_results}
+    text = f"{words[0].upper()}{words[1:]}, {datetime.now(UTC):%Y-%m-%d}, {server}:\n\n{matrix(kept)}"
     PAGE.write_text(f"{before}{begin}{text}{END}{rest.partition(END)[2]}", encoding="utf-8")
 
 

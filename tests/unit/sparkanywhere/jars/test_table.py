@@ -9,7 +9,7 @@ import pytest
 from sparkanywhere.jars.coordinate import Coordinate, expand, parse
 from sparkanywhere.jars.table import EXTENSIONS, jar_table, joined, minor_of, read_table
 from tools.jar_checks import CHECKS
-from tools.jar_matrix import groups
+from tools.jar_matrix import groups, matrix, read_matrix
 from tools.jar_sums import all_jars
 
 TABLE = jar_table()
@@ -59,6 +59,16 @@ def test_make_jars_runs_every_row_of_a_spark_with_sets_that_go_with_it(minor: st
 
     assert {name for sets in together for name in sets} == rows
     assert [TABLE.problem(sets, TABLE.sparks[minor]) for sets in together] == [""] * len(together)
+
+
+def test_a_matrix_is_read_as_it_was_written_so_that_sparks_not_tried_keep_their_columns() -> None:
+    results = {
+        "4.1": {"s3": "writes and reads", "iceberg": "merges, compacts"},
+        "3.5": {"s3": "loads", "hudi": "merges"},
+    }
+
+    assert read_matrix(f"Docker, 2026-11-30:\n\n{matrix(results)}") == results
+    assert read_matrix("") == {}
 
 
 def test_the_pinned_jars_are_those_of_the_rows() -> None:
