@@ -39,7 +39,7 @@ help: ## List the verbs
 
 pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
 	@exec $(BIN)/python -m sparkanywhere pi --spark "$(SPARK)" --provider "$(PROVIDER)" --instances "$(INSTANCES)" \
-	  --example "$(EXAMPLE)" --class "$(CLASS)" --port "$(or $(PORT),0)" --args "$(ARGS)" \
+	  --example "$(EXAMPLE)" $(if $(CLASS),--class "$(CLASS)") --port "$(or $(PORT),0)" --args "$(ARGS)" \
 	  $(if $(SPARK_SUBMIT),--spark-submit)
 
 serve: $(RUN) ## Serve the Kubernetes API in the foreground (PORT=8001 PROVIDER=process|docker|none)

@@ -76,7 +76,9 @@ class LazyGroup(click.Group):
         module, _, attribute = COMMANDS[cmd_name][0].partition(":")
         command = getattr(import_module(module), attribute)
         assert isinstance(command, click.Command)
-        return command
+        from sparkanywhere.cli.option_values import strict
+
+        return strict(command)
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -12,6 +12,8 @@ from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.client.printable import one_line
 from sparkanywhere.jobs.application_names import find_application
+from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.jobs.spec_problems import place_problem
 from sparkanywhere.sizing.report import ASKED_BYTES, lines, record, report
 
 
@@ -24,6 +26,8 @@ from sparkanywhere.sizing.report import ASKED_BYTES, lines, record, report
 @with_target
 def advise(client: KubeClient, target: Target, *, application: str, events: str, output: str) -> None:
     """Say what a job's executors used, and which size of them would have done the same for less."""
+    if problem := "://" in events and place_problem("--events", events):
+        raise SpecError(problem)
     found = find_application(client, target.namespace, application)
     driver = found.driver or {"metadata": {}}
     ids = [each for each in (found.id, found.driver_name) if each]

@@ -44,7 +44,12 @@ ANY = ("0.0.0.0", "::")
     " sparkanywhere connect --bind 0.0.0.0 --host spark.example.com --port 15443; sparkanywhere connect --stop"
 )
 @click.option(
-    "--idle", default=30.0, show_default=True, metavar="MINUTES", help="End after so long without use; 0: never."
+    "--idle",
+    type=click.FloatRange(0),
+    default=30.0,
+    show_default=True,
+    metavar="MINUTES",
+    help="End after so long without use; 0: never.",
 )
 @click.option("--engine", type=click.Choice(ENGINES), default=SPARK, show_default=True, help="What serves the URL.")
 @click.option("--any-local-user", is_flag=True, help="Let every user of the machine into --engine sail on processes.")

@@ -23,6 +23,7 @@ from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.memory_size import parse_mib
 from sparkanywhere.jobs.services import HISTORY, HISTORY_PORT, find_running, history_pod, stop_all
 from sparkanywhere.jobs.spec import SpecError
+from sparkanywhere.jobs.spec_problems import place_problem
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
 
@@ -68,6 +69,8 @@ def history(
 
 def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) -> JSON:
     conf, directory = pairs("--conf", options["conf"]), options["events"]
+    if problem := directory and place_problem("--events", directory):
+        raise SpecError(problem)
     try:
         parse_mib(options["memory"])
     except ValueError as error:
@@ -77,11 +80,11 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
             "Pods of this control plane have no lasting place for event logs: --events s3://bucket/path says where"
             " they are."
         )
+    spec = services.history_spec(
+        directory, spark=options["spark"], image=options["image"], heap=options["memory"], conf=conf
+    )
     stop_all(client, target.namespace, HISTORY)  # those that have ended
     if sets_of_place(directory):
-        spec = services.history_spec(
-            directory, spark=options["spark"], image=options["image"], heap=options["memory"], conf=conf
-        )
         spec, say = replace(spec, namespace=target.namespace), partial(echo, err=True)
         return client.get(submit(client, spec, suffix=new_suffix(), folder=callers_folder(), say=say).path)
     provider = find_provider(client, target.namespace)

@@ -19,11 +19,12 @@ from sparkanywhere.jars.jar_cache import JarsFailed
 from sparkanywhere.jars.table import jar_table
 from sparkanywhere.jobs.jar_files import fetch_jars, in_image
 from sparkanywhere.jobs.jar_sets import wanted_sets
-from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
+from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JOB_OPTIONS
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import ImageFailed
 from sparkanywhere.spark.image import describe, ensure_image
+from sparkanywhere.spark.image_name import TAGGED
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
 
@@ -75,12 +76,16 @@ def image(tag: str, again: bool, with_: str, requirements: Path | None, reposito
     TAG is a version of Spark, such as 4.3.0, or 4.3.0-scala: without Python, for jars. By default it is 4.3.0, or the
     newest that has builds of all of --with. An image with jars or packages has a tag that names them.
     """
-    sets = tuple(filter(None, with_.split(",")))
+    sets = tuple(dict.fromkeys(JOB_OPTIONS["jar_sets"].parse(with_)))
     tag = tag or jar_table().newest_spark(sets) or DEFAULT_SPARK
     if problem := jar_table().problem(sets, tag):
-        raise click.ClickException(problem)
+        raise click.UsageError(problem)
+    if repository and not TAGGED.fullmatch(repository):
+        raise click.UsageError(
+            f"--push {repository!r} is no name of an image: write REGISTRY/NAME or REGISTRY/NAME:TAG."
+        )
     if (sets or requirements) and "-" in tag:
-        raise click.ClickException(f"--with and --requirements build on an image with Python: {tag} has none.")
+        raise click.UsageError(f"--with and --requirements build on an image with Python: {tag} has none.")
     name = built(tag, again=again and not sets and not requirements)
     with closing(engine(Settings.from_env())) as client:
         if sets or requirements:

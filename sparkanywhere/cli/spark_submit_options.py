@@ -54,12 +54,16 @@ def _refusal(name: str, instead: str) -> Callable[..., None]:
 
 
 def other_command(options: Mapping[str, Any], context: str) -> list[str]:  # Any: click's values
-    """Return the command line that --status or --kill stands for, [] where neither is given.
+    """Return the command line that --status or --kill stands for, [] where neither is given. Raises SpecError.
 
     An id may be namespace:name, as spark-submit has it on Kubernetes.
     """
+    if options["status"] and options["kill"]:
+        raise SpecError("--status shows an application, and --kill ends one: leave one of them out.")
     for option, command in (("status", "describe"), ("kill", "kill")):
         if wanted := options[option]:
+            if options["application"]:
+                raise SpecError(f"--{option} {wanted} runs nothing: leave {options['application']} out.")
             before, colon, name = wanted.partition(":")
             namespace = before if colon else options["namespace"]
             where = (*(("--context", context) if context else ()), *(("-n", namespace) if namespace else ()))

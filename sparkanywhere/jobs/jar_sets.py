@@ -46,8 +46,8 @@ def set_conf(spec: JobFields) -> dict[str, str]:
 def set_problems(spec: JobFields) -> Iterator[str]:
     """Yield what is wrong with --with and --catalog."""
     table, (kind, _, place) = jar_table(), spec.catalog.partition("=")
-    if kind and kind not in table.catalogs:
-        yield f"--catalog {kind} is unknown: glue, glue=s3://bucket/folder, rest=URL or hadoop=FOLDER."
+    if spec.catalog and kind not in table.catalogs:
+        yield f"--catalog {kind or spec.catalog} is unknown: glue, glue=s3://bucket/folder, rest=URL or hadoop=FOLDER."
     elif kind and not place and not table.catalogs[kind].needs_no_place:
         yield f"--catalog {kind} needs its place: --catalog {kind}={'URL' if kind == 'rest' else 'FOLDER'}."
     elif kind == "rest" and not (urlsplit(place).scheme in ("http", "https") and urlsplit(place).hostname):

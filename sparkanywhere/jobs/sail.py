@@ -7,6 +7,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from chalicelib.resources.pods.marks import PARK
+from sparkanywhere.jobs.job_fields import JOB_OPTIONS
 from sparkanywhere.jobs.objects import Objects
 from sparkanywhere.jobs.programs import sail_program
 from sparkanywhere.jobs.services import CONNECT, LOOPBACK, SERVICE
@@ -16,13 +17,17 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 PROGRAM = Path(sail_program.__file__)
 REQUIREMENTS = PROGRAM.with_name("sail_requirements.txt")
 ALL_ADDRESSES = "0.0.0.0"
-NOT_SAILS = ("jar_sets", "catalog", "packages", "jars", "executor_template", "keep_warm")
+NOT_SAILS = (
+    *("jar_sets", "catalog", "packages", "jars", "executors", "executor_cores", "executor_memory", "executor_template"),
+    *("dynamic_allocation", "spot", "keep_shuffle", "keep_warm"),
+)
 
 
 def sail_spec(spec: JobSpec, *, idle_seconds: float, is_on_this_host: bool) -> JobSpec:
     """Return the job of a Sail server, whose executors are none. Raises SpecError for what is a JVM's."""
-    if unfit := next((each for each in NOT_SAILS if getattr(spec, each)), ""):
-        raise SpecError(f"{unfit.replace('_', ' ')}: Sail has no JVM and no executors, --engine spark has.")
+    options = (JOB_OPTIONS[name] for name in NOT_SAILS)
+    if unfit := next((each for each in options if getattr(spec, each.name) != each.default), None):
+        raise SpecError(f"{unfit.flag}: Sail has no JVM and no executors, --engine spark has.")
     address, port = (LOOPBACK, 0) if is_on_this_host else (ALL_ADDRESSES, CONNECT_PORT)
     return replace(
         spec,

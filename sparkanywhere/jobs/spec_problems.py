@@ -13,6 +13,7 @@ from sparkanywhere.jobs.jar_sets import set_problems, sets_of_place
 from sparkanywhere.jobs.job_fields import JOB_OPTIONS, KEEPS_SHUFFLE, JobFields
 from sparkanywhere.jobs.job_files import S3, is_bad_name, is_brought, is_local, pod_name, same_names, source_of
 from sparkanywhere.jobs.memory_size import parse_mib
+from sparkanywhere.spark.image_name import IMAGE
 
 # Settings that a job cannot have here, and what to do instead.
 REFUSED = {
@@ -30,6 +31,12 @@ ITS_OWN_SHUFFLE = {
     "spark.shuffle.manager": "sort",
     "spark.shuffle.sort.io.plugin.class": "org.apache.spark.shuffle.sort.io.LocalDiskShuffleDataIO",
 }
+# Options of which one undoes what the other is for.
+APART = (
+    ("max_attempts", "auto_size", "--max-attempts tries again with the same memory, and --auto-size with more"),
+    ("max_attempts", "keep_warm", "--max-attempts may start another driver, and --keep-warm begins when one ends"),
+    ("auto_size", "keep_warm", "--auto-size may ask for larger executors, and --keep-warm keeps these"),
+)
 OVERHEADS = ("spark.driver.memoryOverhead", "spark.executor.memoryOverhead")
 PACKAGE = re.compile(r"[^\s:,/]+:[^\s:,/]+:[^\s:,/]+")
 NAMESPACE = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -61,6 +68,8 @@ def _program_problems(spec: JobFields) -> Iterator[str]:
         yield f"--namespace {spec.namespace!r} is no name: write small letters, digits and dashes."
     if not SPARK_VERSION.fullmatch(spec.spark):
         yield f"--spark {spec.spark} is no version of Spark: write it like 4.3.0."
+    if spec.image and not IMAGE.fullmatch(spec.image):
+        yield f"--image {spec.image!r} is no name of an image: write it like REGISTRY/NAME:TAG."
     if spec.requirements and not spec.is_python:
         yield "--requirements are for a Python program, not for a .jar: use --packages."
 
@@ -81,8 +90,6 @@ def _amount_problems(spec: JobFields) -> Iterator[str]:
             yield f"{option.flag} must be at most {option.at_most}."
         if option.choices and value not in (option.default, *option.choices):
             yield f"{option.flag} {value} is unknown: {', '.join(option.choices[:-1])} or {option.choices[-1]}."
-    if spec.auto_size and spec.max_attempts > 1:
-        yield "--max-attempts tries again with the same memory, and --auto-size with more: leave one of them out."
     for flag, text, parse in (("--max-usd", spec.max_usd, parse_dollars), ("--keep-warm", spec.keep_warm, parse_warm)):
         try:
             if text:
@@ -92,6 +99,9 @@ def _amount_problems(spec: JobFields) -> Iterator[str]:
 
 
 def _pair_problems(spec: JobFields) -> Iterator[str]:
+    for one, other, why in APART:
+        if all(getattr(spec, name) != JOB_OPTIONS[name].default for name in (one, other)):
+            yield f"{why}: leave one of them out."
     for package in spec.packages:
         if not PACKAGE.fullmatch(package):
             yield f"--packages {package} is not a Maven coordinate: write group:artifact:version."
@@ -116,8 +126,8 @@ def _shuffle_problems(spec: JobFields) -> Iterator[str]:
         return
     if not sets_of_place(place) and not place.startswith(FOLDER):
         yield f"--keep-shuffle {place}: name a bucket (s3://, gs://, abfss://) or, on local processes, /a/whole/folder."
-    elif sets_of_place(place) and not urlsplit(place).netloc:
-        yield f"--keep-shuffle {place} names no bucket."
+    elif problem := place_problem("--keep-shuffle", place):
+        yield problem
     elif place.startswith(FOLDER) and Path(place).is_file():
         yield f"--keep-shuffle {place} is a file: name a folder."
     for key in KEEPS_SHUFFLE:
@@ -126,6 +136,13 @@ def _shuffle_problems(spec: JobFields) -> Iterator[str]:
     for key, usual in ITS_OWN_SHUFFLE.items():
         if spec.conf.get(key, usual) != usual:
             yield f"--conf {key}={spec.conf[key]} is for a shuffle which --keep-shuffle does not move: leave one out."
+
+
+def place_problem(flag: str, place: str) -> str:
+    """Return what is wrong with where an option has files, "" if nothing: a bucket's URL, or a whole folder."""
+    if "://" not in place and not place.startswith("/"):
+        return f"{flag} {place}: name a bucket (s3://, gs://, abfss://) or /a/whole/folder."
+    return "" if place.startswith(FOLDER) or urlsplit(place).netloc else f"{flag} {place} names no bucket."
 
 
 def _file_problems(spec: JobFields) -> Iterator[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import click
@@ -53,6 +54,36 @@ ROWS = [
     ("run --properties-file nowhere.conf job.py", "--properties-file nowhere.conf is not there."),
     ("run --driver-template nowhere.yaml job.py", "nowhere.yaml is not there."),
     ("run --executors", "requires an argument"),
+    ("run --image 'my spark' job.py", "--image 'my spark' is no name of an image: write it like REGISTRY/NAME:TAG."),
+    ("run --catalog =s3://bucket/lake job.py", "--catalog =s3://bucket/lake is unknown: glue,"),
+    ("run --keep-shuffle s3:// job.py", "--keep-shuffle s3:// names no bucket."),
+    ("run --max-attempts 3 --keep-warm 10m job.py", "--max-attempts may start another driver"),
+    ("run --auto-size --keep-warm 10m job.py", "--auto-size may ask for larger executors"),
+    ("run --auto-size --max-attempts 3 job.py", "--max-attempts tries again with the same memory"),
+    ("run --status one --kill two", "--status shows an application, and --kill ends one: leave one of them out."),
+    ("run --kill one job.py", "--kill one runs nothing: leave job.py out."),
+    # a variable of the shell that is not set, and numbers that are none
+    ("run --with '' job.py", "--with is empty: give it a value, or leave it out."),
+    ("run --with , job.py", "--with is empty"),
+    ("run --on '' job.py", "--on is empty"),
+    ("run --max-usd ' ' job.py", "--max-usd is empty"),
+    ("run --requirements= job.py", "--requirements is empty"),
+    ("warm --for ''", "--for is empty"),
+    ("history --events ''", "--events is empty"),
+    ("advise etl --events ''", "--events is empty"),
+    ("deploy aws --region ''", "--region is empty"),
+    ("image --with ''", "--with is empty"),
+    ("image --push ''", "--push is empty"),
+    ("connect --idle nan", "--idle nan is no number."),
+    ("connect --idle -5", "-5.0 is not in the range"),
+    ("connect --hours nan", "--hours nan is no number."),
+    ("wait etl --timeout inf", "--timeout inf is no number."),
+    # images
+    ("image --with icberg", "--with icberg is unknown"),
+    ("image 4.3.0-scala --with s3", "4.3.0-scala has none."),
+    ("image --push 'bad name'", "--push 'bad name' is no name of an image: write REGISTRY/NAME or REGISTRY/NAME:TAG."),
+    ("image --push Upper/Case", "--push 'Upper/Case' is no name"),
+    ("image --push a:b:c", "--push 'a:b:c' is no name"),
     # job files
     ("run nowhere.yaml", "nowhere.yaml is not there."),
     ("run list.yaml", "A job file is a mapping of keys"),
@@ -112,7 +143,7 @@ def invoked(folder: Path, *words: str) -> tuple[int, list[str]]:
 
 @pytest.mark.parametrize(("line", "sentence"), ROWS, ids=[line for line, _ in ROWS])
 def test_a_wrong_command_line_is_one_sentence_and_leaves_nothing(folder: Path, line: str, sentence: str) -> None:
-    code, lines = invoked(folder, *line.split())
+    code, lines = invoked(folder, *shlex.split(line))
 
     assert (code, len(lines)) == (USAGE, 1), lines
     assert lines[0].startswith("Error: ")

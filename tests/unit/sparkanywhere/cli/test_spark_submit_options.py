@@ -129,6 +129,6 @@ def test_another_master_is_refused(master: str, sentence: str) -> None:
     ],
 )
 def test_status_and_kill_are_the_commands_of_those_names(options: dict[str, str], line: list[str]) -> None:
-    given = {"status": "", "kill": "", "namespace": "", **options}
+    given = {"status": "", "kill": "", "namespace": "", "application": "", **options}
 
     assert other_command(given, "prod" if "--context" in line else "") == line

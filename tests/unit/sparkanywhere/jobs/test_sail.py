@@ -63,9 +63,12 @@ def test_it_brings_its_own_package_unless_the_user_names_some(tmp_path: Path) ->
     assert sail.PROGRAM.exists()
 
 
-@pytest.mark.parametrize("field", [{"jar_sets": ("s3",)}, {"packages": ("g:a:1",)}, {"jars": ("local:///a.jar",)}])
-def test_what_is_a_jvms_is_refused(field: dict[str, Any]) -> None:
-    with pytest.raises(SpecError, match="Sail has no JVM"):
+@pytest.mark.parametrize(
+    "field",
+    [{"jar_sets": ("s3",)}, {"packages": ("g:a:1",)}, {"jars": ("local:///a.jar",)}, {"executors": 4}, {"spot": True}],
+)
+def test_what_is_a_jvms_or_an_executors_is_refused(field: dict[str, Any]) -> None:
+    with pytest.raises(SpecError, match=r"--[a-z]+: Sail has no JVM and no executors"):
         job(**field)
 
 
