@@ -16,12 +16,11 @@ from urllib.parse import unquote, urlsplit, urlunsplit
 from urllib.request import Request
 from xml.etree import ElementTree
 
-from packageurl.contrib.purl2url import get_download_url
-
 from chalicelib.config import PREFIX
 from sparkanywhere.client.failure import Failure
 from sparkanywhere.client.loopback import is_loopback
 from sparkanywhere.jars.coordinate import Coordinate
+from sparkanywhere.spark import maven_central
 
 MIRROR = f"{PREFIX}MAVEN_MIRROR"
 SPARKS_OWN = "DEFAULT_ARTIFACT_REPOSITORY"
@@ -58,11 +57,7 @@ class Repository:
         """Return where it has a jar."""
         if self.url:
             return f"{self.url.rstrip('/')}/{jar.path}"
-        # The package URL of an artifact is made a URL of Maven Central by who knows where that is.
-        folder = get_download_url(  # type: ignore[no-untyped-call]
-            f"pkg:maven/{jar.group}/{jar.artifact}@{jar.version}"
-        )
-        return f"{str(folder).rpartition('/')[0]}/{jar.file_name}"
+        return f"{maven_central.url_of(jar.group, jar.artifact, jar.version)}{jar.file_name}"
 
 
 def find_repository(environ: Mapping[str, str], *, home: Path) -> Repository:

@@ -50,13 +50,42 @@ list_jars() {  # the archive's jars in its order, then those that have come sinc
   set -- "$jars"/*.jar
   [ $# = $count ] || class_path="$class_path:$jars/*"
 }
+warn_of_silence() {  # Ivy sets no time-out: where a network swallows packets Java waits for minutes without a word
+  place="${1#*://}"
+  place="${place%%/*}"
+  place="${place##*@}"
+  case $1 in
+    http://*) port=80 ;;
+    https://*) port=443 ;;
+    *) return ;;
+  esac
+  case $place in *:*) port="${place##*:}" ;; esac
+  ( (  # no child of the JVM's, which would not ask how it ended
+    bash -c ': <>"/dev/tcp/$0/$1"' "${place%:*}" "$port" 2>/dev/null &
+    left=@tenths@
+    while [ $left -gt 0 ]; do
+      sleep 0.1
+      kill -0 $! 2>/dev/null || exit 0  # it answers, or refuses, which Ivy says itself
+      left=$((left - 1))
+    done
+    kill $! 2>/dev/null
+    echo "sparkanywhere: $place, the repository of --packages, does not answer. Spark asks it for minutes all the same." \
+      "DEFAULT_ARTIFACT_REPOSITORY is the URL of another one." >&2
+  ) & )
+}
 yield_to "${JAVA_TOOL_OPTIONS:-} ${JDK_JAVA_OPTIONS:-} ${_JAVA_OPTIONS:-}"
 before=   # the option that the next word is the value of
 program=  # the main class or the jar: the words behind it are not Java's
+last= said="${JAVA_TOOL_OPTIONS:-} ${JDK_JAVA_OPTIONS:-} ${_JAVA_OPTIONS:-}"  # of jars to resolve
 for argument do
   shift
   case ${program:+program}$before in
-    program) ;;
+    program)
+      case $last in
+        --properties-file) said="$said $(grep -s '^spark.jars' "$argument" || :)" ;;
+      esac
+      last=$argument
+      ;;
     -cp|-classpath|--class-path)
       before=
       case $argument in
@@ -95,6 +124,12 @@ done
 is_short=
 case $program in
   org.apache.spark.launcher.Main) compiler="${compiler:+@quick@}" is_short=1 ;;
+esac
+case "$program $said $* " in
+  *proxyHost*|*spark.jars.ivySettings*) ;;  # it is another server that is asked
+  org.apache.spark.deploy.SparkSubmit\ *spark.jars.packages*|org.apache.spark.deploy.SparkSubmit\ *\ --packages\ *)
+    warn_of_silence "${DEFAULT_ARTIFACT_REPOSITORY:-@repository@}"
+    ;;
 esac
 case ${archive:+archive}${is_spark:+spark}${why:+why}$is_short in
   archivespark|archivespark1) exec "$java" $compiler $collector "-XX:SharedArchiveFile=$archive" -Xlog:cds=off "$@" ;;

@@ -14,6 +14,9 @@ often as Java asks for by itself; docs/benchmarks.md has what that saves and cos
 serially, as Java itself does it in the pod's container on a cluster: with less than 1792 MiB (is_server_class_machine
 in HotSpot's os.cpp), which are a heap of 1408 and Spark's overhead. Options of the user's own that have to do with
 compilers, collectors or archives win: nothing of ours is added then.
+
+Where Spark is about to resolve --packages the wrapper says of a repository that is silent that it is: it is the one
+start that local processes, our images and a spark-submit of ours have in common.
 """
 
 from __future__ import annotations
@@ -26,6 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib import system
+from sparkanywhere.spark.maven_central import url_of
 
 VECTOR_MODULE = "jdk.incubator.vector"
 JAVA_SECONDS = 30  # a `java -version` takes 0.05 s; a cold disk and a busy machine take more
@@ -46,6 +50,7 @@ VALUED = (
 )
 ARCHIVE, MADE_OF = "classes.jsa", "classes.made-of"
 DUMP = ("-Xshare:dump", "-Xlog:disable", "-Xlog:all=error:stderr")
+SILENCE_SECONDS = 5.0  # of a repository, until it is said
 DUMP_SECONDS = 1800.0  # it takes 25 s of processor time; a busy machine gets patience
 
 
@@ -130,6 +135,8 @@ def wrapper_text(tree: Path, spark_home: Path, *, java: Path, folder: Path, lack
         "archive": folder / ARCHIVE,
         "listing": folder / MADE_OF,
         "format": system.STAT_LINE,
+        "repository": url_of("a", "b", "1"),
+        "tenths": int(SILENCE_SECONDS * 10),
         "dropped": f"--add-modules={VECTOR_MODULE}) continue ;;" if lacks_vectors else "",
     }
     for name, value in values.items():

@@ -6,8 +6,10 @@ import gzip
 import os
 import re
 import shutil
+import socket
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,7 @@ from sparkanywhere.spark.java_wrapper import (
     DELAYED_C2,
     QUICK,
     SERIAL,
+    SILENCE_SECONDS,
     WrappedJava,
     class_path,
     is_current,
@@ -418,6 +421,72 @@ def test_lists_are_merged_without_numbers_made_up_classes_and_foreign_loaders() 
     two = "java/lang/Object id: 0\nUser id: 9 super: 0 source: /user.jar\norg/apache/spark/B id: 7\n@lambda-proxy a\n"
 
     assert merged([one, two]) == ["java/lang/Object", "java/lang/String", "org/apache/spark/A", "org/apache/spark/B"]
+
+
+SUBMITS = "org.apache.spark.deploy.SparkSubmit"
+RESOLVING = ["--packages", "a.b:c:1", "job.py"]
+
+
+@contextmanager
+def black_hole() -> Iterator[str]:
+    """Yield the URL of a repository that answers no packet: a port whose queue is full, to which Linux says nothing."""
+    with ExitStack() as stack:
+        server = stack.enter_context(socket.socket())
+        server.bind(("127.0.0.1", 0))
+        server.listen(0)
+        for _ in range(2):
+            waiting = stack.enter_context(socket.socket())
+            waiting.setblocking(False)
+            waiting.connect_ex(server.getsockname())
+        yield f"http://127.0.0.1:{server.getsockname()[1]}/maven2"
+
+
+def warned(home: Path, *args: str, repository: str) -> str:
+    """Return what the wrapper says of a repository that is asked."""
+    command = WrappedJava(home).command
+    command.write_text(command.read_text().replace(f"left={int(SILENCE_SECONDS * 10)}\n", "left=2\n"))
+    return started(home, *args, DEFAULT_ARTIFACT_REPOSITORY=repository).stderr
+
+
+@pytest.mark.parametrize(
+    "args", [RESOLVING, ["--conf", "spark.jars.packages=a.b:c:1", "job.py"], ["--properties-file", "FILE", "job.py"]]
+)
+def test_a_repository_that_swallows_packets_is_said(args: list[str], spark_home: Path, tmp_path: Path) -> None:
+    properties = tmp_path / "spark.properties"
+    properties.write_text("spark.app.name=x\nspark.jars.packages=a.b\\:c\\:1\n")
+    words = [str(properties) if word == "FILE" else word for word in args]
+
+    with black_hole() as url:
+        said = warned(wrapped(spark_home, tmp_path), SUBMITS, *words, repository=url.replace("//", "//me:secret@"))
+
+    assert said.startswith(f"sparkanywhere: {url.split('/')[2]}, the repository of --packages, does not answer.")
+    assert "secret" not in said
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        [SUBMITS, "job.py"],
+        ["-Dhttps.proxyHost=proxy", SUBMITS, *RESOLVING],
+        [SUBMITS, "--conf", "spark.jars.ivySettings=/ivy.xml", *RESOLVING],
+        ["org.apache.spark.launcher.Main", SUBMITS, *RESOLVING],
+    ],
+)
+def test_nothing_is_said_of_a_repository_that_spark_does_not_ask(
+    args: list[str], spark_home: Path, tmp_path: Path
+) -> None:
+    with black_hole() as url:
+        assert warned(wrapped(spark_home, tmp_path), *args, repository=url) == ""
+
+
+def test_nothing_is_said_of_a_repository_that_answers_or_refuses(spark_home: Path, tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        url = f"http://127.0.0.1:{server.getsockname()[1]}"
+        said = warned(wrapped(spark_home, tmp_path), SUBMITS, *RESOLVING, repository=url)
+
+    assert said == ""
+    assert warned(spark_home, SUBMITS, *RESOLVING, repository=url) == ""
+    assert warned(spark_home, SUBMITS, *RESOLVING, repository="file:///maven2") == ""
 
 
 def test_a_spark_behind_a_link_keeps_the_archive_that_it_has_by_its_own_name(spark_home: Path, tmp_path: Path) -> None:
