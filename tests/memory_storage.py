@@ -10,7 +10,7 @@ import json
 import threading
 import time
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import (
@@ -93,6 +93,12 @@ class MemoryStorage(SingleWrites):
         rest = keys[len(first) :]
         items = [found[key] for key in first]
         return Page(items, at, next_key=rest[0] if rest else None, remaining=len(rest))
+
+    def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
+        """Return the objects that carry the labels."""
+        page = self.list(prefix)
+        found = [item for item in page.items if labels.items() <= item.object()["metadata"].get("labels", {}).items()]
+        return Page(found, page.revision)
 
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""

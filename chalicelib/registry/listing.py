@@ -10,7 +10,7 @@ import base64
 import binascii
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.rules.integers import is_integer, parse_uint64
@@ -106,7 +106,10 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
     """Return one page of the objects under `prefix`. Raises StatusError for bad or expired positions."""
     exact, start_key, limit = _position(storage, prefix, options)
     try:
-        if matches is None or not limit:
+        required = options.labels.required if options.labels else {}
+        if required and exact is None and start_key is None:
+            page, items = _labelled_page(storage, prefix, limit, required, matches)
+        elif matches is None or not limit:
             page = storage.list(prefix, limit=limit or None, start_key=start_key, revision=exact)
             items = page.items if matches is None else [item for item in page.items if matches(item.json)]
         else:
@@ -135,6 +138,16 @@ def _position(storage: Storage, prefix: str, options: ListOptions) -> tuple[int 
     is_exact = bool(revision) and (match == "Exact" or (not match and options.limit > 0))
     limit = 0 if version == "0" else max(options.limit, 0)  # a list from "any" version ignores the limit
     return (revision if is_exact else None), None, limit
+
+
+def _labelled_page(
+    storage: Storage, prefix: str, limit: int, labels: Mapping[str, str], matches: Matches | None
+) -> tuple[Page, list[StoredObject]]:
+    page = storage.list_labelled(prefix, labels)
+    found = [item for item in page.items if matches is None or matches(item.json)]
+    if not limit or len(found) <= limit:
+        return page, found
+    return Page([], page.revision, found[limit].key, None), found[:limit]
 
 
 def _filtered_page(

@@ -16,7 +16,7 @@ Compare etcd's API guarantees (etcd v3.6 docs, "KV API guarantees").
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -217,6 +217,13 @@ class Storage(Protocol):
         RevisionExpired if events after it are gone; a revision of the future gives the state of now,
         at its own revision. Without `revision`, a consistent state of now. No limit, or 0, gives all.
         A page and its `revision` always belong together: a watch from it misses nothing.
+        """
+        ...
+
+    def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
+        """Return the objects under `prefix`, as they are now, that carry all of these labels: one page, in key order.
+
+        As of its `revision`, as list() is. SQLite reads only what it returns, DynamoDB all under `prefix`.
         """
         ...
 

@@ -30,6 +30,7 @@ class Draft:
 
     uid: str
     owners: tuple[str, ...]  # uids in metadata.ownerReferences, sorted, each once
+    labels: tuple[str, ...]  # as label_term has them
     tail: str
 
     @property
@@ -54,7 +55,13 @@ def draft(obj: JSON) -> Draft:
     rest = {name: value for name, value in obj.items() if name not in ("kind", "apiVersion", "metadata")}
     text = _encode({"metadata": {**_REVISION_FIRST, **metadata, **_REVISION_FIRST}, **rest})
     owners = {owner["uid"] for owner in metadata.get("ownerReferences") or [] if owner.get("uid")}
-    return Draft(uid=uid, owners=tuple(sorted(owners)), tail=text[len(_HEAD) :])
+    labels = (label_term(name, value) for name, value in (metadata.get("labels") or {}).items())
+    return Draft(uid=uid, owners=tuple(sorted(owners)), labels=tuple(labels), tail=text[len(_HEAD) :])
+
+
+def label_term(name: str, value: str) -> str:
+    """Return a label as one text, by which it is looked up: no name of a label has an equals sign."""
+    return f"{name}={value}"
 
 
 def restamp(text: str, revision: int) -> str:

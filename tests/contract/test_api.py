@@ -278,6 +278,25 @@ def test_a_token_of_one_list_is_refused_by_another(api: ApiClient) -> None:
     assert (reply.status, status_of(reply)["reason"]) == (400, "BadRequest")
 
 
+def test_a_list_by_a_label_comes_in_pages_that_go_on(api: ApiClient) -> None:
+    path, names = "/api/v1/namespaces/labelled/configmaps", ["a", "b", "c", "d"]
+    api.request("POST", "/api/v1/namespaces", {"metadata": {"name": "labelled"}})
+    for name in [*names, "other"]:
+        made = configmap(name)
+        api.request(
+            "POST", path, {**made, "metadata": {"name": name, "labels": {"app": "x" if name in names else "y"}}}
+        )
+
+    query = {"labelSelector": "app=x", "limit": "2"}
+    first = api.request("GET", path, query=query).json()
+    api.request("DELETE", f"{path}/d")
+    rest = api.request("GET", path, query={**query, "continue": first["metadata"]["continue"]}).json()
+
+    assert [item["metadata"]["name"] for item in first["items"] + rest["items"]] == names
+    assert rest["metadata"].get("continue", "") == ""
+    assert api.request("GET", path, query={**query, "limit": "3"}).json()["metadata"].get("continue", "") == ""
+
+
 def test_an_expired_token_is_410_and_offers_one_that_goes_on(api: ApiClient) -> None:
     path, token = page_of_two(api)
     api.request("POST", path, configmap("three"))

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import Storage
 from tests.contract.storage_backends import create_all, pod, pod_key
 
@@ -34,6 +35,46 @@ def test_a_list_holds_what_lies_under_its_prefix_in_key_order(storage: Storage) 
     assert listed("/registry/pods/a/") == ["/registry/pods/a/x", "/registry/pods/a/y"]
     assert listed("/registry/nodes/") == ["/registry/nodes/n"]
     assert listed("/registry/services/") == []
+
+
+def labelled(name: str, **labels: str) -> JSON:
+    made = pod(name)
+    return {**made, "metadata": {**made["metadata"], "labels": labels}}
+
+
+def test_a_list_by_labels_holds_what_carries_all_of_them(storage: Storage) -> None:
+    for name, labels in {
+        "b": {"app": "x", "role": "executor"},
+        "a": {"app": "x", "role": "executor"},
+        "driver": {"app": "x", "role": "driver"},
+        "other": {"app": "xx", "role": "executor"},
+        "none": {},
+    }.items():
+        storage.create(pod_key(name), labelled(name, **labels))
+    storage.create("/registry/pods/elsewhere/c", labelled("c", app="x", role="executor"))
+
+    page = storage.list_labelled("/registry/pods/default/", {"role": "executor", "app": "x"})
+
+    assert page.items == [storage.get(pod_key(name)) for name in ("a", "b")]
+    assert (page.revision, page.next_key, page.remaining) == (storage.revision(), None, 0)
+    assert [item.key for item in storage.list_labelled(PODS, {"app": "x"}).items] == [
+        *map(pod_key, ("a", "b", "driver")),
+        "/registry/pods/elsewhere/c",
+    ]
+    assert storage.list_labelled(PODS, {"app": "none"}).items == []
+    assert storage.list_labelled(PODS, {}) == storage.list(PODS)
+
+
+def test_a_list_by_labels_follows_what_is_written(storage: Storage) -> None:
+    stored = storage.create(pod_key("a"), labelled("a", app="x", tier="1"))
+    stored = storage.update(pod_key("a"), labelled("a", app="y", tier="1"), expected_revision=stored.revision)
+
+    assert storage.list_labelled(PODS, {"app": "x"}).items == []
+    assert storage.list_labelled(PODS, {"app": "y", "tier": "1"}).items == [stored]
+
+    storage.delete(pod_key("a"), expected_revision=stored.revision)
+    assert storage.list_labelled(PODS, {"app": "y"}).items == []
+    assert storage.list_labelled(PODS, {"tier": "1"}).items == []
 
 
 def test_keys_are_ordered_by_their_utf8_bytes(storage: Storage) -> None:

@@ -207,6 +207,18 @@ class StorageMachine(RuleBasedStateMachine):
             if owner in [o["uid"] for o in stored.object()["metadata"]["ownerReferences"]]
         )
 
+    @rule(prefix=prefixes, names=owner_lists, handle=st.integers(0, 1))
+    def list_labelled(self, prefix: str, names: list[str], handle: int) -> None:
+        """List what carries labels."""
+        page = self.handles[handle].list_labelled(prefix, dict.fromkeys(names, "x"))
+
+        assert page.revision == self.model.revision
+        assert page.items == [
+            stored
+            for stored in self.model.expected_page(prefix, self.model.revision)
+            if stored.object()["metadata"]["labels"].keys() >= set(names)
+        ]
+
     @rule(seconds=st.integers(1, 100))
     def let_time_pass(self, seconds: int) -> None:
         """Turn the clock."""
@@ -242,7 +254,10 @@ class StorageMachine(RuleBasedStateMachine):
 
     def _object(self, uid: str, owners: list[str], text: str) -> JSON:
         references = [{"uid": owner} for owner in owners]
-        return {"metadata": {"uid": uid, "ownerReferences": references}, "text": text}
+        return {
+            "metadata": {"uid": uid, "ownerReferences": references, "labels": dict.fromkeys(owners, "x")},
+            "text": text,
+        }
 
     def _refusal(self, living: StoredObject | None, *, is_stale: bool) -> type[StorageError] | None:
         if living is None:

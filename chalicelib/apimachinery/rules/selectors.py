@@ -34,6 +34,12 @@ class LabelSelector:
         return all(requirement.matches(labels) for requirement in self.requirements)
 
     @property
+    def required(self) -> dict[str, str]:
+        """Return labels that every object which is selected carries; the selector may ask for more."""
+        single = (each for each in self.requirements if each.operator in ("in", "=", "==") and len(each.values) == 1)
+        return {each.key: next(iter(each.values)) for each in single}
+
+    @property
     def is_everything(self) -> bool:
         """Return whether no object can fail it."""
         return not self.requirements and not self.nothing

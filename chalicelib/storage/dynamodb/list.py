@@ -13,7 +13,7 @@ event of each resource, so one read of it tells whether such a list is still wha
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pynamodb.expressions.condition import Condition
@@ -22,7 +22,7 @@ from chalicelib.storage.base import Page, RevisionExpired, StorageUnavailable, S
 from chalicelib.storage.dynamodb.events import EventLog, rewind
 from chalicelib.storage.dynamodb.item import Head, Item, object_pk, stored_object
 from chalicelib.storage.dynamodb.table import Backoff, Table
-from chalicelib.storage.keys import prefix_range, split_key
+from chalicelib.storage.keys import prefix_range, split_key, stored_metadata
 
 OBJECT_ATTRIBUTES = ("key", "revision", "text", "packed")  # what a list shows: the rest costs only time
 READ_TRIES = 10  # about a second; a transaction under way ends within milliseconds
@@ -146,6 +146,13 @@ def condition_of(wanted: Range) -> Condition | None:
     if beyond:
         return Item.sk.between(start, beyond)
     return Item.sk >= start if start else None
+
+
+def carriers(page: Page, labels: Mapping[str, str]) -> Page:
+    """Return the page without the objects that lack one of the labels."""
+    wanted = labels.items()
+    found = [each for each in page.items if wanted <= (stored_metadata(each.json).get("labels") or {}).items()]
+    return Page(found, page.revision)
 
 
 def _page(state: list[StoredObject], revision: int, *, limit: int | None) -> Page:

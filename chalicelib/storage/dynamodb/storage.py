@@ -13,7 +13,7 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -40,7 +40,7 @@ from chalicelib.storage.dynamodb.item import (
     owner_pk,
     stored_object,
 )
-from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range
+from chalicelib.storage.dynamodb.list import READ_TRIES, Lister, Range, carriers
 from chalicelib.storage.dynamodb.news import News, is_news
 from chalicelib.storage.dynamodb.table import Backoff, Key, Table
 from chalicelib.storage.dynamodb.view import DynamoView, Memory
@@ -148,6 +148,10 @@ class DynamoStorage(SingleWrites):
         if is_news(prefix):
             return self._news.list(prefix, limit=limit, start_key=start_key, revision=revision)
         return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
+
+    def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
+        """Return what carries the labels, of all that is read."""
+        return carriers(self.list(prefix), labels)
 
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""

@@ -2,9 +2,9 @@
 
 `history` is the event log: one row for each revision, holding the object as that write left
 it and the revision it replaced; it is kept until it has expired *and* no longer is anybody's present or
-previous state. `objects` says which revision of each living key is the present one, and `owned`
-what an object owns. So a write stores an object once, and a read at an old revision finds what was
-there.
+previous state. `objects` says which revision of each living key is the present one, `owned`
+what an object owns, and `labelled` what carries a label. So a write stores an object once, and a
+read at an old revision finds what was there.
 
 WAL lets readers go on while one writer commits (sqlite.org, "Write-Ahead Logging"; not for network file
 systems).
@@ -23,7 +23,7 @@ from pathlib import Path
 from chalicelib.private_folder import locked
 from chalicelib.storage.base import StorageUnavailable
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS history (
@@ -38,18 +38,38 @@ CREATE TABLE IF NOT EXISTS objects (
     key TEXT PRIMARY KEY,
     revision INTEGER NOT NULL,
     uid TEXT NOT NULL UNIQUE,
-    owners TEXT NOT NULL    -- a JSON list of uids: what `owned` says of this key
+    owners TEXT NOT NULL,   -- a JSON list of uids: what `owned` says of this key
+    labels TEXT NOT NULL    -- a JSON list of name=value: what `labelled` says of this key
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS owned (
     owner TEXT NOT NULL,    -- a uid
     key TEXT NOT NULL,
     PRIMARY KEY (owner, key)
 ) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS labelled (
+    label TEXT NOT NULL,    -- name=value
+    key TEXT NOT NULL,
+    PRIMARY KEY (label, key)
+) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS store (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     compacted INTEGER NOT NULL  -- events up to this revision have expired
 );
 INSERT OR IGNORE INTO store VALUES (1, 1);
+PRAGMA user_version = {SCHEMA_VERSION};
+COMMIT;
+"""
+# What version 2 has more than version 1, made of what is stored.
+UPGRADE = f"""
+BEGIN IMMEDIATE;
+ALTER TABLE objects ADD COLUMN labels TEXT NOT NULL DEFAULT '[]';
+CREATE TABLE labelled (label TEXT NOT NULL, key TEXT NOT NULL, PRIMARY KEY (label, key)) WITHOUT ROWID;
+UPDATE objects SET labels = (
+    SELECT json_group_array(label.key || '=' || label.value)
+    FROM history, json_each(history.json, '$.metadata.labels') AS label
+    WHERE history.revision = objects.revision AND label.value IS NOT NULL
+);
+INSERT INTO labelled SELECT label.value, objects.key FROM objects, json_each(objects.labels) AS label;
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
@@ -199,9 +219,9 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             f"the store {path} was written by a newer release (schema {version}, this one knows"
             f" {SCHEMA_VERSION}): use that release, or name another file"
         )
-    if version < SCHEMA_VERSION and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    if not version and connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
         raise StorageUnavailable(f"the store {path} is another program's database: name another file")
     connection.execute("PRAGMA journal_mode=WAL")
     if version < SCHEMA_VERSION:
-        connection.executescript(SCHEMA)
+        connection.executescript(UPGRADE if version else SCHEMA)
     connection.execute("SELECT compacted FROM store").fetchone()  # opens the write-ahead log

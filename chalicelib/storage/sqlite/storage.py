@@ -8,7 +8,8 @@ for four times a second, while somebody waits.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import starmap
 from pathlib import Path
 
 from chalicelib.storage.base import (
@@ -23,7 +24,7 @@ from chalicelib.storage.base import (
     WatchEvent,
 )
 from chalicelib.storage.group_commit import GroupCommit
-from chalicelib.storage.keys import prefix_range
+from chalicelib.storage.keys import label_term, prefix_range
 from chalicelib.storage.sqlite import write as sqlite_write
 from chalicelib.storage.sqlite.file import SqliteFile
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
@@ -32,6 +33,7 @@ from chalicelib.storage.write import SingleWrites, drafted
 
 FOREIGN_WRITES_SECONDS = 0.25  # a second is promised; one look costs some ten microseconds
 BATCH_WRITES = 64  # keeps one transaction, and so the wait of the next writer, short
+MANY_CARRIERS = 1_000  # of a label: another one may have fewer, and counting more would cost more than it saves
 EXPIRE_EVENTS = 500  # in one transaction, so that writers do not wait long
 
 _LIVING = "SELECT key, revision FROM objects WHERE key >= :start AND key < :beyond"
@@ -43,6 +45,14 @@ SELECT key, previous FROM (
     SELECT key, previous, min(revision) FROM history
     WHERE revision > :revision AND key >= :start AND key < :beyond GROUP BY key
 ) WHERE previous IS NOT NULL
+"""
+# How many carry a label, up to so many.
+_CARRIERS = """
+SELECT count(*) FROM (SELECT 1 FROM labelled WHERE label = ? AND key >= ? AND key < ? LIMIT ?)
+"""
+_LABELLED = """
+SELECT labelled.key, revision, json FROM labelled JOIN objects USING (key) JOIN history USING (revision)
+WHERE label = ? AND labelled.key >= ? AND labelled.key < ?{} ORDER BY labelled.key
 """
 _EVENTS = """
 SELECT now.type, now.key, now.revision, now.json, before.json
@@ -132,6 +142,21 @@ class SqliteStorage(SingleWrites):
             )
             next_key, remaining = following.fetchone()
         return Page(items, at, next_key=next_key, remaining=remaining)
+
+    def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
+        """Return what carries the labels, found by the one of them that the fewest carry."""
+        if not labels:
+            return self.list(prefix)
+        start, beyond = prefix_range(prefix)
+        with self._file.snapshot() as connection:
+            revision, _ = read_state(connection)
+            terms = sorted(
+                starmap(label_term, labels.items()),
+                key=lambda term: connection.execute(_CARRIERS, (term, start, beyond, MANY_CARRIERS)).fetchone(),
+            )
+            also = " AND EXISTS (SELECT 1 FROM labelled AS also WHERE label = ? AND also.key = labelled.key)"
+            rows = connection.execute(_LABELLED.format(also * (len(terms) - 1)), (terms[0], start, beyond, *terms[1:]))
+            return Page([StoredObject(*row) for row in rows], revision)
 
     def count(self, prefix: str) -> int:
         """Return how many objects there are under `prefix`."""

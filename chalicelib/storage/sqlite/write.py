@@ -16,6 +16,8 @@ from chalicelib.storage.keys import restamp
 from chalicelib.storage.write import Write, find_refusal
 
 Group = tuple[Write, ...]  # writes that happen together or not at all
+# As one parameter, of which there may be but so many: the labels of a batch can be thousands.
+_PAIRS = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
 Outcome = list[StoredObject] | Exception  # an exception is raised in the thread that asked for the group
 
 
@@ -26,6 +28,7 @@ class Living:
     revision: int
     uid: str
     owners: tuple[str, ...]
+    labels: tuple[str, ...]
     json: str
 
 
@@ -35,7 +38,7 @@ class Plan:
     def __init__(self, revision: int, living: dict[str, Living]) -> None:
         self.first_revision = revision  # the events follow it
         self.living = living
-        self.owners_before = {key: found.owners for key, found in living.items()}
+        self.before = dict(living)
         self.events: list[WatchEvent] = []
         self.previous_revisions: list[int | None] = []  # one for each event
         self._uids = {found.uid for found in living.values()}
@@ -65,7 +68,7 @@ class Plan:
             del self.living[write.key]
             self._uids.discard(old.uid)
         if write.type != "DELETED" and write.draft:
-            self.living[write.key] = Living(revision, write.draft.uid, write.draft.owners, text)
+            self.living[write.key] = Living(revision, write.draft.uid, write.draft.owners, write.draft.labels, text)
             self._uids.add(write.draft.uid)
         return StoredObject(write.key, revision, text)
 
@@ -87,11 +90,14 @@ def read_plan(connection: sqlite3.Connection, groups: Iterable[Group]) -> Plan:
     # An empty list after OR would make SQLite read all objects.
     or_uid = f" OR uid IN ({_marks(uids)})" if uids else ""
     rows = connection.execute(
-        "SELECT objects.key, revision, uid, owners, json FROM objects JOIN history USING (revision)"
+        "SELECT objects.key, revision, uid, owners, labels, json FROM objects JOIN history USING (revision)"
         f" WHERE objects.key IN ({_marks(keys)}){or_uid}",
         (*keys, *uids),
     )
-    living = {key: Living(at, uid, tuple(json.loads(owners)), text) for key, at, uid, owners, text in rows}
+    living = {
+        key: Living(at, uid, tuple(json.loads(owners)), tuple(json.loads(labels)), text)
+        for key, at, uid, owners, labels, text in rows
+    }
     return Plan(revision, living)
 
 
@@ -110,16 +116,34 @@ def store(connection: sqlite3.Connection, plan: Plan, *, at: float) -> None:
         connection.execute(f"DELETE FROM objects WHERE key IN ({_marks(gone)})", gone)
     alive = [(key, plan.living[key]) for key in touched if key in plan.living]
     if alive:
-        rows = [(key, now.revision, now.uid, json.dumps(now.owners)) for key, now in alive]
+        rows = [(key, now.revision, now.uid, json.dumps(now.owners), json.dumps(now.labels)) for key, now in alive]
         connection.execute(f"REPLACE INTO objects VALUES {_rows(rows)}", _flat(rows))
-    after = {key: plan.living[key].owners if key in plan.living else () for key in touched}
-    before = {key: plan.owners_before.get(key, ()) for key in after}
-    lost = [(owner, key) for key in after for owner in before[key] if owner not in after[key]]
+    states = [(key, plan.before.get(key), plan.living.get(key)) for key in touched]
+    _keep_terms(connection, "owned", "owner", [(key, _owners(old), _owners(now)) for key, old, now in states])
+    _keep_terms(connection, "labelled", "label", [(key, _labels(old), _labels(now)) for key, old, now in states])
+
+
+def _owners(found: Living | None) -> tuple[str, ...]:
+    return found.owners if found else ()
+
+
+def _labels(found: Living | None) -> tuple[str, ...]:
+    return found.labels if found else ()
+
+
+def _keep_terms(
+    connection: sqlite3.Connection,
+    table: str,
+    column: str,
+    changes: Sequence[tuple[str, tuple[str, ...], tuple[str, ...]]],
+) -> None:
+    """Have a table of terms tell, for each key, its terms as they are after a write, given those before it."""
+    lost = [(term, key) for key, before, after in changes for term in before if term not in after]
+    new = [(term, key) for key, before, after in changes for term in after if term not in before]
     if lost:
-        connection.execute(f"DELETE FROM owned WHERE (owner, key) IN (VALUES {_rows(lost)})", _flat(lost))
-    new = [(owner, key) for key in after for owner in after[key] if owner not in before[key]]
+        connection.execute(f"DELETE FROM {table} WHERE ({column}, key) IN ({_PAIRS})", (json.dumps(lost),))
     if new:
-        connection.execute(f"INSERT INTO owned VALUES {_rows(new)}", _flat(new))
+        connection.execute(f"INSERT INTO {table} {_PAIRS}", (json.dumps(new),))
 
 
 def expire(connection: sqlite3.Connection, expired_at: float, *, limit: int) -> tuple[int, bool]:

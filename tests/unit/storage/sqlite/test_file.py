@@ -127,6 +127,29 @@ def test_a_file_of_a_newer_release_is_left_alone(file: SqliteFile, tmp_path: Pat
         SqliteFile(tmp_path / "store.db")
 
 
+def test_a_file_of_version_1_learns_its_labels(tmp_path: Path) -> None:
+    path = tmp_path / "store.db"
+    storage = SqliteStorage(path)
+    labels = {"app": "x", "odd/name": 'a"b'}
+    stored = storage.create("/registry/pods/a/b", {"metadata": {"uid": "u", "labels": labels}})
+    storage.create("/registry/pods/a/c", {"metadata": {"uid": "v"}})
+    storage.close()
+    with sqlite3.connect(path) as connection:
+        connection.executescript(
+            "DROP TABLE labelled; ALTER TABLE objects DROP COLUMN labels; PRAGMA user_version = 1;"
+        )
+    connection.close()
+
+    storage = SqliteStorage(path)
+    try:
+        assert storage.list_labelled("/registry/pods/", labels).items == [stored]
+        changed = storage.update(stored.key, {"metadata": {"uid": "u"}}, expected_revision=stored.revision)
+        assert storage.list_labelled("/registry/pods/", {"app": "x"}).items == []
+        assert storage.list("/registry/pods/a/").items[0] == changed
+    finally:
+        storage.close()
+
+
 def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     with pytest.raises(StorageUnavailable, match="No such file or directory"):
         SqliteFile(tmp_path / "nowhere" / "store.db")
