@@ -31,7 +31,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check conformance fix e2e coverage bench spark image down vendor package config deploy docs jars wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jars wheel lock audit soak
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,11 +54,13 @@ down: $(RUN) ## Remove what ended control planes have left: processes, container
 spark: $(RUN) ## Download and lay out a Spark (SPARK=4.3.0)
 	@exec $(BIN)/python -m sparkanywhere spark install "$(SPARK)"
 
-check: $(DEV) ## Format, lint, types, layers and unit tests, in under a minute
+lint: $(DEV) ## Check format, style, types and import layers
 	@$(BIN)/ruff format --check --quiet . || { echo "make fix mends the format"; exit 1; }
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
+
+check: lint ## Lint, and run the unit tests
 	@$(PYTEST) -q tests/unit -m "not slow and not dynoxide"
 
 fix: $(DEV) ## Mend what ruff can mend
