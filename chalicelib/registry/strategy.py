@@ -179,6 +179,11 @@ class Strategy:
         name, created = metadata.get("name", ""), metadata.get("creationTimestamp", "")
         return [name, created] if self.columns is CREATED_COLUMNS else [name, meta.age(created, now)]
 
+    def times_shown(self, obj: JSON) -> Sequence[str] | None:
+        """Return the times (RFC 3339) by whose age alone the cells of `obj` change; None if by more, or unknown."""
+        del obj
+        return None
+
     def row_conditions(self, obj: JSON) -> list[JSON]:
         """Return the `conditions` of the Table row of `obj`; empty leaves them out."""
         del obj

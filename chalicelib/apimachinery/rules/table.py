@@ -22,16 +22,7 @@ def table(
     version: str = "v1",
 ) -> JSON:
     """Return a Table; each row brings its object, its metadata or nothing, as `include_object` says."""
-    made = []
-    for cells, conditions, obj in rows:
-        row: JSON = {"cells": list(cells), "object": None}
-        if conditions:
-            row["conditions"] = conditions
-        if include_object == "Object":
-            row["object"] = obj
-        elif include_object == "Metadata":
-            row["object"] = partial_object_metadata(obj, version=version)
-        made.append(row)
+    made = [row(*each, include_object=include_object, version=version) for each in rows]
     return {
         "kind": "Table",
         "apiVersion": f"meta.k8s.io/{version}",
@@ -39,6 +30,20 @@ def table(
         "columnDefinitions": list(columns),
         "rows": made,
     }
+
+
+def row(
+    cells: Sequence[object], conditions: list[JSON], obj: JSON, *, include_object: str = "Metadata", version: str = "v1"
+) -> JSON:
+    """Return one row of a Table."""
+    made: JSON = {"cells": list(cells), "object": None}
+    if conditions:
+        made["conditions"] = conditions
+    if include_object == "Object":
+        made["object"] = obj
+    elif include_object == "Metadata":
+        made["object"] = partial_object_metadata(obj, version=version)
+    return made
 
 
 def partial_object_metadata(obj: JSON, *, version: str = "v1") -> JSON:

@@ -12,7 +12,8 @@ from chalicelib.apimachinery.rules import table
 from chalicelib.apimachinery.rules.status import bad_request
 from chalicelib.apimachinery.types import JSON
 from chalicelib.endpoints.http.requests import RequestInfo
-from chalicelib.endpoints.http.responses import Representation
+from chalicelib.endpoints.http.responses import Representation, dumps
+from chalicelib.endpoints.http.table_rows import TableRows
 from chalicelib.registry.registry import Registry
 from chalicelib.storage.base import StoredObject
 
@@ -24,6 +25,7 @@ class Shaper:
 
     def __init__(self, clock: Callable[[], datetime]) -> None:
         self._clock = clock
+        self._rows = TableRows()
 
     def one(self, registry: Registry, stored: StoredObject, how: Representation, info: RequestInfo) -> JSON:
         """Return one object in its shape."""
@@ -58,6 +60,15 @@ class Shaper:
             "items": [registry.typed(item) if strategy.is_custom else item.object() for item in items],
         }
 
+    def table_text(
+        self, registry: Registry, metadata: JSON, items: Iterable[StoredObject], how: Representation, info: RequestInfo
+    ) -> str:
+        """Return a list as the JSON text of a Table."""
+        now, include = self._clock(), included(info)
+        head = dumps(self._table(registry, [], metadata, how, info)).removesuffix("]}")
+        rows = (self._rows.text(registry, item, how, include, now) for item in items)
+        return f"{head}{','.join(rows)}]}}"
+
     def watched(
         self, registry: Registry, stored: StoredObject, how: Representation, info: RequestInfo, *, is_first: bool
     ) -> JSON:
@@ -73,9 +84,6 @@ class Shaper:
     def _table(
         self, registry: Registry, objs: list[JSON], metadata: JSON, how: Representation, info: RequestInfo
     ) -> JSON:
-        include = info.first("includeObject")
-        if include not in INCLUDE_OBJECT:
-            raise bad_request(f'Invalid value for includeObject: "{include}"')
         now = self._clock()
         strategy = registry.strategy
         return table.table(
@@ -91,6 +99,14 @@ class Shaper:
             ],
             rows=[(list(strategy.cells(obj, now)), strategy.row_conditions(obj), obj) for obj in objs],
             metadata=metadata,
-            include_object=include or "Metadata",
+            include_object=included(info),
             version=how.shape_version,
         )
+
+
+def included(info: RequestInfo) -> str:
+    """Return what a Table's rows are to bring of their objects. Raises 400."""
+    include = info.first("includeObject")
+    if include not in INCLUDE_OBJECT:
+        raise bad_request(f'Invalid value for includeObject: "{include}"')
+    return include or "Metadata"

@@ -143,8 +143,11 @@ class ResourceVerbs:
             metadata["continue"] = listed.continue_token
             if listed.remaining is not None:
                 metadata["remainingItemCount"] = listed.remaining
-        if how.shape == "object" and not how.is_yaml and not how.is_pretty:
-            body = list_text(registry, metadata, listed.items)
+        if how.shape in ("object", "Table") and not how.is_yaml and not how.is_pretty:
+            if how.shape == "Table":
+                body = self._shaper.table_text(registry, metadata, listed.items, how, info)
+            else:
+                body = list_text(registry, metadata, listed.items)
             return Response(body=body, status_code=200, headers={"Content-Type": "application/json"})
         return respond(self._shaper.many(registry, metadata, listed.items, how, info), representation=how)
 

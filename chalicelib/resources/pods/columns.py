@@ -81,6 +81,11 @@ def cells(pod: JSON, now: datetime) -> Sequence[object]:
     ]
 
 
+def times_shown(pod: JSON) -> Sequence[str]:
+    """Return the times whose age the cells tell."""
+    return metadata_of(pod).get("creationTimestamp") or "", _summarise(spec_of(pod), status_of(pod)).last_restart
+
+
 def row_conditions(pod: JSON) -> list[JSON]:
     """Return the conditions of a finished pod's row, by which kubectl may hide it."""
     phase = phase_of(pod)

@@ -105,6 +105,10 @@ class PodStrategy(Strategy):
         """Return the row that kubectl shows."""
         return pod_columns.cells(obj, now)
 
+    def times_shown(self, obj: JSON) -> Sequence[str]:
+        """Return when the pod was made, and when a container of it has last restarted."""
+        return pod_columns.times_shown(obj)
+
     def row_conditions(self, obj: JSON) -> list[JSON]:
         """Return Completed for a finished pod."""
         return pod_columns.row_conditions(obj)
