@@ -80,6 +80,8 @@ ROWS = [
     ("wait etl --timeout inf", "--timeout inf is no number."),
     # images
     ("image --with icberg", "--with icberg is unknown"),
+    ("image 4.3.0 --with iceberg", "--with iceberg has no build for Spark 4.3.0"),
+    ("image --with delta,hudi", "do not go together"),
     ("image 4.3.0-scala --with s3", "4.3.0-scala has none."),
     ("image --push 'bad name'", "--push 'bad name' is no name of an image: write REGISTRY/NAME or REGISTRY/NAME:TAG."),
     ("image --push Upper/Case", "--push 'Upper/Case' is no name"),

@@ -9,10 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from click.testing import CliRunner
 from docker.errors import ImageNotFound
 
-from sparkanywhere.__main__ import main
 from sparkanywhere.jars.extended_image import SETS_LABEL, ensure_extended
 from sparkanywhere.jars.image_tag import held_by, place, tag_of
 from sparkanywhere.jars.table import jar_table
@@ -124,18 +122,3 @@ def test_an_image_is_built_on_ours_once_with_jars_where_jobs_look(tmp_path: Path
     assert set(engine.context) == {"Dockerfile", f"image{place(postgres)}"}
     assert b"FROM sparkanywhere/spark:4.1.4\n" in engine.context["Dockerfile"]
     assert engine.built["labels"][SETS_LABEL] == "postgres"
-
-
-@pytest.mark.parametrize(
-    ("words", "why"),
-    [
-        (["4.3.0", "--with", "iceberg"], "--with iceberg has no build for Spark 4.3.0"),
-        (["--with", "delta,hudi"], "do not go together"),
-        (["4.3.0-scala", "--with", "s3"], "4.3.0-scala has none"),
-    ],
-)
-def test_what_no_image_can_hold_is_refused_at_once(words: list[str], why: str) -> None:
-    ran = CliRunner().invoke(main, ["image", *words])
-
-    assert ran.exit_code == 1
-    assert why in ran.stderr
