@@ -19,6 +19,8 @@ S3 ?=
 SPARK_SUBMIT ?=
 WORKERS ?= 2
 PORT ?=
+ROW ?=
+TO ?=
 
 BIN := $(VENV)/bin
 RUN := $(VENV)/.ready
@@ -31,7 +33,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jars wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel lock audit soak
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -107,9 +109,12 @@ docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and do
 	@$(BIN)/python -m tools.settings_page
 	@$(BIN)/python -m tools.job_options_page
 
+jar-row: $(DEV) ## Put the newest jars into a row of the table of --with, and run it (ROW=iceberg/4.1; TO=VERSION for one)
+	@$(BIN)/python -m tools.jar_row "$(ROW)" $(if $(TO),--to "$(TO)")
+
 jars: $(DEV) ## Pin the jars of --with, run each set with each Spark, and write the matrix of docs/data.md (S3=URL)
 	@$(BIN)/python -m tools.jar_sums
-	@$(BIN)/python -m tools.jar_sums --newer
+	@$(BIN)/python -m tools.jar_row
 	@$(BIN)/python -m tools.jar_matrix $(if $(S3),--s3 "$(S3)")
 
 vendor: $(RUN) ## Fetch what Lambda needs beside our code, as deploy and package do by themselves

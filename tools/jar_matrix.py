@@ -44,7 +44,8 @@ def groups(minor: str, among: Collection[str] = CHECKS) -> Iterator[list[str]]:
     for name, each in table.sets.items():
         if minor in each.rows and name in among:
             (apart if table.problem([*together, name], table.sparks[minor]) else together).append(name)
-    yield together
+    if together:
+        yield together
     yield from (["s3", name] for name in apart)
 
 
@@ -113,9 +114,12 @@ def read_matrix(text: str) -> dict[str, dict[str, str]]:
     }
 
 
-def tried(place: str, minors: list[str], host: str, s3: str, folder: Path) -> dict[str, dict[str, str]]:
-    """Return what each set did with each Spark in a place."""
-    _, sets_tried, sparks = PLACES[place]
+def tried(
+    place: str, minors: list[str], only: Collection[str], host: str, s3: str, folder: Path
+) -> dict[str, dict[str, str]]:
+    """Return what each set did with each Spark in a place; `only` are the sets that are tried, () for all of it."""
+    _, of_place, sparks = PLACES[place]
+    sets_tried = [each for each in of_place if not only or each in ("s3", *only)]  # some work on an S3
     results: dict[str, dict[str, str]] = {minor: {} for minor in minors if minor in sparks}
     with opened(place, folder, host) as (variables, own):
         for minor, found in results.items():
@@ -129,13 +133,14 @@ def tried(place: str, minors: list[str], host: str, s3: str, folder: Path) -> di
 
 
 def write(place: str, s3: str, results: Mapping[str, Mapping[str, str]]) -> None:
-    """Write the table of a place into the page; Sparks of the one before that were not tried keep their columns."""
+    """Write the table of a place into the page; what was not tried keeps what it says."""
     begin = BEGIN.replace(" -->", f" on {place} -->")
     before, _, rest = PAGE.read_text("utf-8").partition(begin)
     server = "another S3 server" if s3 else "S3Proxy 4.1.0, Kafka 4.4.0, PostgreSQL"
     words, _, _ = PLACES[place]
-    all_results = {**read_matrix(rest.partition(END)[0]), **results}
-    kept = {minor: all_results[minor] for minor in jar_table().sparks if minor in all_results}
+    old = read_matrix(rest.partition(END)[0])
+    both = {minor: {**old.get(minor, {}), **results.get(minor, {})} for minor in jar_table().sparks}
+    kept = {minor: found for minor, found in both.items() if found}
     text = f"{words[0].upper()}{words[1:]}, {datetime.now(UTC):%Y-%m-%d}, {server}:\n\n{matrix(kept)}"
     PAGE.write_text(f"{before}{begin}{text}{END}{rest.partition(END)[2]}", encoding="utf-8")
 
@@ -145,6 +150,7 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--s3", default="", metavar="URL")
     parser.add_argument("--spark", default=",".join(jar_table().sparks), help="minor versions")
+    parser.add_argument("--sets", default="", help="these alone; the others keep what the page says of them")
     parser.add_argument("--on", default=",".join(PLACES), help="places")
     asked = parser.parse_args()
     failed, host = False, reachable_host()
@@ -157,7 +163,9 @@ def main() -> None:
         s3 = asked.s3 or stack.enter_context(s3_proxy(host, folder / "of-all"))
         os.environ.update(stack.enter_context(servers(host, folder / "servers")))
         for place in asked.on.split(","):
-            results = tried(place, asked.spark.split(","), host, s3, folder)
+            results = tried(
+                place, asked.spark.split(","), asked.sets.split(",") if asked.sets else (), host, s3, folder
+            )
             write(place, asked.s3, results)
             failed |= any("fails" in each for found in results.values() for each in found.values())
     sys.exit(failed)

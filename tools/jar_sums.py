@@ -57,23 +57,26 @@ def newer(repository: Repository, jar: Coordinate) -> list[str]:
     return [each for each in behind if not UNFINISHED.search(each)]
 
 
-def main() -> None:
-    """Pin what is new, and write the file without what the table names no more; with --newer, list later releases."""
-    sums = FOLDER / SUMS
-    table = read_table((FOLDER / TABLE).read_text("utf-8"), sums.read_text("utf-8") if sums.exists() else "")
-    repository, wanted = find_repository(os.environ, home=Path.home()), all_jars(table)
-    if sys.argv[1:] == ["--newer"]:
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            for jar, found in zip(wanted, pool.map(lambda each: newer(repository, each), wanted), strict=True):
-                if found:
-                    print(f"{jar} is not the last: {found[-1]}")
-        return
-    known = {each: f"{jar.sha256} {jar.size} {each}\n" for each, jar in table.sums.items()}
+def pin(folder: Path, repository: Repository, table: JarTable) -> tuple[int, int]:
+    """Pin what is new in a table, and write the folder's file without what it names no more; return (jars, new ones).
+
+    Ends the program, with nothing written, where a jar is not what its repository vouches for.
+    """
+    wanted, known = all_jars(table), {each: f"{jar.sha256} {jar.size} {each}\n" for each, jar in table.sums.items()}
     new = [each for each in wanted if each not in known]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         lines = known | dict(zip(new, pool.map(lambda each: pinned(repository, each), new), strict=True))
-    sums.write_text("".join(lines[each] for each in wanted), encoding="utf-8")
-    print(f"{len(wanted)} jars, {len(new)} of them new, from {replace(repository, authorization='')}")
+    (folder / SUMS).write_text("".join(lines[each] for each in wanted), encoding="utf-8")
+    return len(wanted), len(new)
+
+
+def main() -> None:
+    """Pin the table's jars."""
+    sums = FOLDER / SUMS
+    table = read_table((FOLDER / TABLE).read_text("utf-8"), sums.read_text("utf-8") if sums.exists() else "")
+    repository = find_repository(os.environ, home=Path.home())
+    wanted, new = pin(FOLDER, repository, table)
+    print(f"{wanted} jars, {new} of them new, from {replace(repository, authorization='')}")
 
 
 if __name__ == "__main__":
