@@ -102,7 +102,7 @@ coverage: $(DEV) ## Measure what unit and contract tests run of the code; build/
 bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)
 
-conformance: $(DEV) ## Compare our API with a real server's recorded answers, and write the table of docs/conformance.md
+conformance: $(DEV) ## Compare our API with a real server's recorded answers (RECORD=1 KUBE_APISERVER=path ETCD=path: record them anew)
 	@$(BIN)/python -m tools.conformance
 
 docs: $(DEV) ## Write from the code docs/settings.md, docs/job-options.md and docs/job.schema.json

@@ -88,7 +88,7 @@ def kube_apiserver(binaries: Binaries, folder: Path) -> Iterator[ApiServer]:
     ]
     server += [f"--tls-cert-file={files.chain}", f"--tls-private-key-file={files.chain}"]
     server += ["--authorization-mode=RBAC", f"--token-auth-file={tokens}", "--disable-admission-plugins=ServiceAccount"]
-    server += [f"--service-account-key-file={files.ca_key}", f"--service-account-signing-key-file={files.ca_key}"]
+    server += [f"--service-account-key-file={files.ca}", f"--service-account-signing-key-file={files.ca_key}"]
     server += ["--service-account-issuer=https://kubernetes.default.svc"]
     access = Access(f"https://{HOST}:{port}", token, files.ca.read_text())
     with ExitStack() as stack:

@@ -1,0 +1,1 @@
+"""Cases of requests with a real API server's answers: recorded from it, and replayed against ours."""
