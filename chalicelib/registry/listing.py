@@ -12,9 +12,11 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 from chalicelib.apimachinery.rules.integers import is_integer, parse_uint64
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, expired, timeout
+from chalicelib.apimachinery.types import JSON
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.strategy import Strategy
 from chalicelib.storage.base import Page, RevisionExpired, Storage, StoredObject
@@ -22,6 +24,8 @@ from chalicelib.storage.keys import stored_metadata
 
 FUTURE_WAIT_SECONDS = 3.0  # how long a real API server waits for a revision it has not reached
 MAX_REVISION = 2**63 - 1
+KEPT_TEXTS = 256  # whose labels are known: those of the last events
+KEPT_CHARS = 32 * 1024  # of a text, so that all are 8 MiB at most
 TOKEN_VERSION = "meta.k8s.io/v1"
 
 Matches = Callable[[str], bool]  # asked of an object's stored text
@@ -54,6 +58,14 @@ def required_revision(text: str) -> int:
         raise StatusError(500, "", f'resourceVersion: Invalid value: "{text}": {error}') from None
 
 
+def _read_labels(text: str) -> JSON | None:
+    found: JSON | None = stored_metadata(text).get("labels")
+    return found
+
+
+_labels_of = lru_cache(maxsize=KEPT_TEXTS)(_read_labels)  # every watch asks for those of the same events
+
+
 def matcher(strategy: Strategy, options: ListOptions) -> Matches | None:
     """Return what tells whether the selectors of a list match a stored text; None if all do."""
     labels, fields = options.labels, options.fields
@@ -61,7 +73,9 @@ def matcher(strategy: Strategy, options: ListOptions) -> Matches | None:
         return None
 
     def matches(text: str) -> bool:
-        if labels is not None and not labels.matches(stored_metadata(text).get("labels")):
+        if labels is not None and not labels.matches(
+            _labels_of(text) if len(text) <= KEPT_CHARS else _read_labels(text)
+        ):
             return False
         return fields is None or fields.matches(strategy.selectable_fields(json.loads(text)))
 

@@ -29,7 +29,7 @@ class Tail:
         self._bytes = 0
         self._first = revision  # events after this revision are here
         self._last = revision
-        self._waiters: dict[str, _Waiters] = {}
+        self._waiters: dict[str, set[threading.Lock]] = {}  # by prefix; each is released to wake its thread
         self._closed = False
 
     @property
@@ -87,20 +87,17 @@ class Tail:
 
     def wait(self, revision: int, seconds: float, prefix: str | None) -> int:
         """Sleep until there may be an event under `prefix` after `revision`; return the last revision."""
-        deadline = time.monotonic() + seconds
-        with self._lock:
-            waiters = self._waiters.setdefault(prefix or "", _Waiters(self._lock))
-            waiters.count += 1
-            try:
-                while not self._closed and not self._concerns(prefix or "", revision):
-                    remaining = deadline - time.monotonic()
-                    if remaining <= 0 or not waiters.condition.wait(remaining):
-                        break
-            finally:
-                waiters.count -= 1
-                if not waiters.count:
-                    del self._waiters[prefix or ""]
-            return self._last
+        deadline, prefix = time.monotonic() + seconds, prefix or ""
+        turn = threading.Lock()  # its own: a hundred that wake up at once would queue for a common one
+        turn.acquire()
+        while True:
+            with self._lock:
+                if self._closed or self._concerns(prefix, revision):
+                    return self._last
+                self._waiters.setdefault(prefix, set()).add(turn)
+            if not turn.acquire(timeout=max(0.0, deadline - time.monotonic())):
+                self._leave(prefix, turn)
+                return self._last
 
     def close(self) -> None:
         """Wake all waiters, for good."""
@@ -128,18 +125,18 @@ class Tail:
         self._bytes -= _size(dropped)
         self._first = dropped.revision
 
+    def _leave(self, prefix: str, turn: threading.Lock) -> None:
+        with self._lock:
+            others = self._waiters.get(prefix, set())
+            others.discard(turn)
+            if not others:
+                self._waiters.pop(prefix, None)
+
     def _wake(self, fresh: list[WatchEvent] | None) -> None:
-        for prefix, waiters in self._waiters.items():
+        for prefix in list(self._waiters):
             if fresh is None or any(event.key.startswith(prefix) for event in fresh):
-                waiters.condition.notify_all()
-
-
-class _Waiters:
-    """All waiters for one prefix."""
-
-    def __init__(self, lock: threading.Lock) -> None:
-        self.condition = threading.Condition(lock)
-        self.count = 0
+                for turn in self._waiters.pop(prefix):
+                    turn.release()
 
 
 def _size(event: WatchEvent) -> int:
@@ -156,23 +153,26 @@ class Poller:
         self._tail = tail
         self._catch_up = catch_up
         self._pause_seconds = pause_seconds
+        self._look_at = 0.0  # monotonic seconds: whoever waits before that leaves it to the thread
         self._closing = threading.Event()
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
 
     def wait(self, revision: int, seconds: float, prefix: str | None) -> int:
         """Sleep until there may be news, as Storage.wait says; on a closed store return at once."""
-        if self._tail.has_waiters:  # somebody has caught up, and the thread goes on with it
+        now = time.monotonic()
+        if self._tail.has_waiters or now < self._look_at:  # somebody has caught up, and the thread goes on with it
             return self._tail.wait(revision, seconds, prefix)
+        with self._lock:
+            if self._thread is None and not self._closing.is_set():
+                self._thread = threading.Thread(target=self._run, name="storage-poller", daemon=True)
+                self._thread.start()
+        self._look_at = now + self._pause_seconds
         try:
             self._catch_up()
         except StorageUnavailable:
             if not self._closing.is_set():
                 raise
-        with self._lock:
-            if self._thread is None and not self._closing.is_set():
-                self._thread = threading.Thread(target=self._run, name="storage-poller", daemon=True)
-                self._thread.start()
         return self._tail.wait(revision, seconds, prefix)
 
     def close(self) -> None:

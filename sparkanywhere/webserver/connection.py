@@ -214,12 +214,14 @@ class Connection:
             if not has_body(answer, head.method):
                 return not close
             self.phase = "streaming"
+            has_sent = False
             for piece in stream:
                 if piece:
                     data = chunk(piece) if self._chunked else piece
                     self.wire.send(data, seconds=self._limits.stream_write_seconds)
-                elif self.wire.client_is_gone():
+                elif not has_sent and self.wire.client_is_gone():  # it has just been there
                     return False
+                has_sent = bool(piece)
                 if self._stopping:
                     break
             if self._chunked:

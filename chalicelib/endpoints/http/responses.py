@@ -16,6 +16,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal
 
 from chalice.app import Response
@@ -147,11 +148,17 @@ def status_response(error: StatusError, *, is_pretty: bool = False) -> Response:
     return Response(body=body, status_code=error.code, headers=headers)
 
 
+@lru_cache(maxsize=256)
+def _types_text(kind: str, api_version: str) -> str:
+    """Return how the JSON text of an object of that kind begins."""
+    return dumps({"kind": kind, "apiVersion": api_version})[:-1]
+
+
 def typed_text(registry: Registry, stored: StoredObject) -> str:
     """Return the JSON text of a stored object with kind and apiVersion."""
     if registry.strategy.stored_as:
         return dumps(registry.typed(stored))
-    head = dumps({"kind": registry.strategy.kind, "apiVersion": registry.strategy.api_version})[:-1]
+    head = _types_text(registry.strategy.kind, registry.strategy.api_version)
     rest = stored.json[1:]
     return head + ("," if rest.strip() != "}" else "") + rest
 

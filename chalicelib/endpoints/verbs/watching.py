@@ -58,6 +58,7 @@ class WatchEndpoint:
         self._streams = delivery.streams
         self._jitter = jitter
         self._pauses = Pauses(clock)
+        self._last_line: tuple[object, bytes] = (None, b"")  # what an event says, and as which line
 
     def answer(self, registry: Registry, info: RequestInfo) -> Response:
         """Return the watch's answer: a stream, a buffer that took up to MAX_HOLD_SECONDS to fill, or a redirect."""
@@ -86,9 +87,9 @@ class WatchEndpoint:
         if not (pieces and pieces[-1].startswith(b'{"type":"ERROR"')):
             must_end = pause > 1 or (lets_go_late(info) and (bool(pieces) or polled))
             if info.flag("allowWatchBookmarks") and size <= MAX_BUFFER_BYTES:
-                pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces).encode())
+                pieces.append(self._line(registry, watch.bookmark(), how, info, is_first=not pieces))
             if must_end:
-                pieces.append(_error_line(timeout(END_OF_ANSWER, retry_after_seconds=pause)).encode())
+                pieces.append(_error_line(timeout(END_OF_ANSWER, retry_after_seconds=pause)))
         body = b"".join(pieces).decode()
         return Response(body=body, status_code=200, headers={"Content-Type": JSON_TYPE, "Connection": "close"})
 
@@ -100,18 +101,26 @@ class WatchEndpoint:
             if frame is None:
                 yield silence
                 continue
-            yield self._line(registry, frame, how, info, is_first=is_first).encode()
+            yield self._line(registry, frame, how, info, is_first=is_first)
             is_first = is_first and frame.type in ("BOOKMARK", "ERROR")
 
-    def _line(self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool) -> str:
+    def _line(
+        self, registry: Registry, frame: Frame, how: Representation, info: RequestInfo, *, is_first: bool
+    ) -> bytes:
         if frame.status is not None:
             return _error_line(frame.status)
         if frame.type == "BOOKMARK":
-            return dumps({"type": "BOOKMARK", "object": self._bookmark(registry, frame, how)}) + "\n"
+            return _json_line({"type": "BOOKMARK", "object": self._bookmark(registry, frame, how)})
         if how.shape == "object":
-            return f'{{"type":"{frame.type}","object":{typed_text(registry, frame.stored)}}}\n'
+            # One is kept: those who hear of an event ask for its line one after the other.
+            said = (frame.type, registry.strategy.api_version, registry.strategy.kind, frame.stored)
+            last, line = self._last_line
+            if last != said:
+                line = f'{{"type":"{frame.type}","object":{typed_text(registry, frame.stored)}}}\n'.encode()
+                self._last_line = (said, line)
+            return line
         shaped = self._shaper.watched(registry, frame.stored, how, info, is_first=is_first)
-        return dumps({"type": frame.type, "object": shaped}) + "\n"
+        return _json_line({"type": frame.type, "object": shaped})
 
     def _bookmark(self, registry: Registry, frame: Frame, how: Representation) -> JSON:
         metadata: JSON = {"resourceVersion": str(frame.stored.revision)}
@@ -126,8 +135,12 @@ class WatchEndpoint:
         return {**types, "metadata": metadata, **strategy.empty}
 
 
-def _error_line(status: StatusError) -> str:
-    return dumps({"type": "ERROR", "object": status.to_dict()}) + "\n"
+def _error_line(status: StatusError) -> bytes:
+    return _json_line({"type": "ERROR", "object": status.to_dict()})
+
+
+def _json_line(value: JSON) -> bytes:
+    return (dumps(value) + "\n").encode()
 
 
 def _collect(lines: Iterator[bytes]) -> tuple[list[bytes], int]:

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from chalicelib.storage.base import WatchEvent
-from chalicelib.storage.tail import TAIL_BYTES, TAIL_EVENTS, Tail
+from chalicelib.storage.tail import TAIL_BYTES, TAIL_EVENTS, Poller, Tail
 
 PODS = "/registry/pods/"
 
@@ -115,3 +115,22 @@ def test_a_waiter_behind_the_tail_returns_at_once() -> None:
     tail.extend([event(16, resource="nodes")], after=15)
 
     assert tail.wait(12, 60, PODS) == 16
+
+
+def test_those_who_wait_one_after_the_other_look_once() -> None:
+    looks: list[int] = []
+    poller = Poller(Tail(10), lambda: looks.append(len(looks)), pause_seconds=60)
+
+    for _ in range(3):
+        assert poller.wait(10, 0, PODS) == 10
+    poller.close()
+
+    assert looks == [0]
+
+
+def test_one_who_gave_up_is_no_waiter_any_more() -> None:
+    tail = Tail(10)
+
+    tail.wait(10, 0.01, PODS)
+
+    assert not tail.has_waiters

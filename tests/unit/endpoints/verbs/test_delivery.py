@@ -13,13 +13,16 @@ import pytest
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.endpoints.auth.limits import Limits, UserLimits
 from chalicelib.endpoints.auth.open_streams import OpenStreams
+from chalicelib.endpoints.http import responses
 from chalicelib.endpoints.http.representation import Shaper
 from chalicelib.endpoints.http.requests import RequestInfo, User
+from chalicelib.endpoints.verbs import watching
 from chalicelib.endpoints.verbs.delivery import MAX_HOLD_SECONDS, SHORT_STREAM_SECONDS, Delivery
 from chalicelib.endpoints.verbs.watching import WatchEndpoint
 from chalicelib.registry.options import ListOptions
 from chalicelib.registry.registry import Registry
 from chalicelib.registry.watch import Watch
+from chalicelib.storage.base import StoredObject
 from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.api_client import ApiClient
 from tests.unit.controllers.world import WORLD, World
@@ -241,3 +244,26 @@ def open_streams(world: World, *, most: int, most_of_user: int = 4) -> OpenStrea
         clock=world.clock,
         new_uid=lambda: str(uuid.uuid4()),
     )
+
+
+def test_an_event_is_written_once_for_all_who_hear_of_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World(SqliteStorage(tmp_path / "db"), host=replace(WORLD, streams=True))
+    written: list[str] = []
+    typed = responses.typed_text
+
+    def noting(registry: Registry, stored: StoredObject) -> str:
+        written.append(stored.key)
+        return typed(registry, stored)
+
+    monkeypatch.setattr(watching, "typed_text", noting)
+    api, since = ApiClient(world.plane), world.storage.revision()
+    watches = [api.watch(PODS, resourceVersion=str(since), timeoutSeconds="10") for _ in range(3)]
+    world.create_pod("a")
+
+    frames = [next(each) for each in watches]
+    for each in watches:
+        each.close()
+    world.plane.close()
+
+    assert [frame["object"]["metadata"]["name"] for frame in frames] == ["a"] * 3
+    assert len(written) == 1
