@@ -25,7 +25,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "benchmarks.md"
 ON_REQUEST = {
     **dict.fromkeys(("pi", "cli", "jvm", "connect_query", "keep_shuffle"), "PI"),
     **dict.fromkeys(("docker", "docker_pi", "start", "parked", "work"), "DOCKER"),
-    "aws_jobs": "JOBS",
+    **dict.fromkeys(("aws_jobs", "scale"), "JOBS"),
 }
 
 
