@@ -44,7 +44,10 @@ HARMLESS = re.compile(
 )
 OF_ITS_TRACE = re.compile(r"\s+at |\s+\.\.\. \d+ more|Caused by: |io\.(?:fabric8|vertx)\.[\w.]+Exception")
 RECORD = re.compile(r"\d\d/\d\d/\d\d \d\d:\d\d:\d\d [A-Z]+ ")
-GOES_ON = re.compile("The executor with id ")  # with the record before, though at the margin
+# With the record before, though at the margin; the latter are what is pushed down to a source, at INFO.
+GOES_ON = re.compile(
+    "The executor with id |(?:Pushing operators to |Pushed [A-Z][A-Za-z ]*:|Post-Scan Filters:|Output:)"
+)
 DETAILED = re.compile(r"\S+ \S+ WARN ")  # records of which the first line is enough: what fails for good says it again
 IN_PYTHON = " Traceback (most recent call last):"
 # A listener that took its time logs the event: where the query was called, and its plan, until these words.

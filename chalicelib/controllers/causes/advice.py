@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 _ADVICE: tuple[tuple[str, str], ...] = (
-    (r"S3AFileSystem", "bring hadoop-aws by --packages"),
-    (r"DATA_SOURCE_NOT_FOUND|Failed to find (?:the )?data source", "bring its jar by --packages or --jars"),
+    (r"S3AFileSystem|No FileSystem for scheme \"?s3", "--with s3 brings its jars"),
+    (r"DATA_SOURCE_NOT_FOUND|Failed to find (?:the )?data source", "bring its jar by --with, --packages or --jars"),
     (r"ClassNotFoundException|NoClassDefFoundError", "bring its jar by --packages or --jars"),
     (
         r"NoSuchMethodError|NoSuchFieldError|IncompatibleClassChangeError",

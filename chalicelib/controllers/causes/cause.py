@@ -41,6 +41,8 @@ _NO_PROGRAM = re.compile(r'.*IOException: Cannot run program "([^"]+)":.*No such
 _RUNS_PYTHON = re.compile(r"\s+at org\.apache\.spark\.deploy\.PythonRunner\b")
 _UNRESOLVED = re.compile(r"unresolved dependency: ([^\s:]+)|not found\]?: (\S+#\S+)")
 _UNREACHED = re.compile(r"Server access error at url (\w+://[^/\s]+)\S* \((.*)\)$")  # Ivy's, of a repository
+_NOT_THERE = re.compile(r".*FileNotFoundException: .*?\b(\w+:/\S+)")
+_LOGS_EVENTS = re.compile(r"\s+at org\.apache\.spark\.deploy\.history\.EventLogFileWriter\b")
 _SAYS_ERROR = re.compile(r"(?i)^(?:fatal |unexpected )?error\b|^\[[A-Z0-9_.]+\] |^[\w.]*(?:Error|Exception)\b")
 _ABORTED = "Job aborted due to stage failure"
 # Last words of R and of a JVM that does not start, beside which another line says why
@@ -93,7 +95,7 @@ def init_cause(pod: JSON, container: str, exit_code: int, log: str) -> Cause:
 
 def _by_submission(ended: Ended) -> str:
     """Return what kept Spark from starting the program."""
-    unreached = missing_program = ""
+    unreached = missing_program = missing_folder = ""
     for line in ended.lines:
         if found := _UNREACHED.search(line):
             unreached = f", and {found[1]} could not be reached: {found[2]}"
@@ -102,6 +104,11 @@ def _by_submission(ended: Ended) -> str:
         if missing_program and _RUNS_PYTHON.match(line):
             needs = "take an image with Python (tags that end in `-scala` have none), or name its path by --python"
             return f"there is no {missing_program} where the driver runs: {needs}"
+        if found := _NOT_THERE.match(line):
+            missing_folder = found[1]
+        if missing_folder and _LOGS_EVENTS.match(line):
+            make = "make it first, in a bucket as an object whose name ends with /"
+            return f"{missing_folder}, the folder of spark.eventLog.dir, is not there: {make}"
         if found := _NO_MAIN_CLASS.match(line):
             return f"there is no class {found[1]} in {ended.paths.program or 'its jars'}: see --class"
         if found := _UNRESOLVED.search(line):

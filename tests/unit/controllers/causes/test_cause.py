@@ -50,6 +50,14 @@ def driver(*args: str, **container: object) -> JSON:
             "[TABLE_NOT_FOUND] no t\n== SQL ==\nfrom t\n^^^\n",
             "exit code 1, and its last line is: [TABLE_NOT_FOUND] no t",
         ),
+        (
+            1,
+            ": java.io.FileNotFoundException: No such file or directory: s3://bucket/logs\n"
+            "\tat org.apache.hadoop.fs.s3a.S3AFileSystem.getFileStatus(S3AFileSystem.java:4002)\n"
+            "\tat org.apache.spark.deploy.history.EventLogFileWriter.requireLogBaseDirAsDirectory(Event.scala:83)\n",
+            "s3://bucket/logs, the folder of spark.eventLog.dir, is not there: make it first, in a bucket as an object"
+            " whose name ends with /",
+        ),
         (1, "  :: unresolved dependency: a#b;1: not found\n", "a#b;1 was not found in any repository: see --packages"),
         (
             1,

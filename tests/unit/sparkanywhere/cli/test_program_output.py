@@ -177,6 +177,17 @@ def test_an_executor_that_is_lost_is_told_in_a_few_lines(monkeypatch: pytest.Mon
     assert streams.screen.count(end) == 1
 
 
+def test_what_spark_pushes_down_to_a_table_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    record = "26/11/30 00:00:00 INFO V2ScanRelationPushDown: "
+    log = [record, "Pushing operators to lake.db.t", "Pushed Group by:", " k#19L", "Post-Scan Filters: ", "         "]
+    log += [record, "Output: k#19L, n#20L", "         ", ERROR, "Output: of mine"]
+    streams = Streams(monkeypatch, is_terminal=False)
+
+    streams.output().take("Stderr", "".join(f"{line}\n" for line in log).encode())
+
+    assert streams.screen == [ERROR, "Output: of mine"]
+
+
 EVENT = "26/11/30 00:00:00 INFO AsyncEventQueue: Process of event SparkListenerSQLExecutionStart(0,Some(0),"
 
 
