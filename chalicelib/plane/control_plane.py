@@ -6,12 +6,12 @@ import logging
 import threading
 import time
 from contextlib import suppress
-from functools import cache
+from functools import cache, partial
 from typing import Any
 
 from chalicelib.config import Settings
 from chalicelib.controllers.pods.launches import LaunchFunction
-from chalicelib.controllers.runtime.background import ResyncLoop, Workers
+from chalicelib.controllers.runtime.background import ResyncLoop, Workers, this_minute
 from chalicelib.endpoints.auth.audit import AuditLog
 from chalicelib.lambda_environ import function_name, runs_on_lambda
 from chalicelib.plane.api import build_api
@@ -91,7 +91,11 @@ class ControlPlane:
         self.api = build_api(base, self.stored, self.controllers, audit=audit)
         self.stranger, self.forbidden = self.api.stranger, self.api.forbidden
         self._launching: LaunchFunction | None = None  # made when this process is the function
-        self.loop = ResyncLoop(list(chores(base, self.stored.index, self.controllers)))
+        self.loop = ResyncLoop(
+            list(chores(base, self.stored.index, self.controllers)),
+            monotonic=base.sources.monotonic,
+            first_of=partial(this_minute, base.sources.clock),
+        )
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
         # and where pods find the API's own Service: the server's certificate names it

@@ -148,6 +148,7 @@ def _services(base: Foundation, stored: Stored, delete: RegistryDeletes) -> Serv
         services=base.services,
         place=ServicePlace(network=stored.node.service_network, url=base.server_url),
         later=base.later,
+        monotonic=base.sources.monotonic,
     )
 
 

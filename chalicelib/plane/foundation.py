@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -35,6 +36,7 @@ class Sources:
     clock: Callable[[], datetime] = utc_now
     new_uid: Callable[[], str] = new_uid
     pick: Callable[[str], str] = random.choice
+    monotonic: Callable[[], float] = time.monotonic
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

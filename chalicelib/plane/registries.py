@@ -91,7 +91,7 @@ def build_registries(base: Foundation) -> Stored:
         usage=usage,
         records=records,
         removed=removed,
-        index=PodIndex(storage),
+        index=PodIndex(storage, monotonic=base.sources.monotonic),
         node=node,
     )
 

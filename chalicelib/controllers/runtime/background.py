@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from chalicelib.apimachinery.rules.status import StatusError
@@ -159,9 +160,9 @@ class Chore:
     urgent: bool = False
 
 
-def this_minute(count: int) -> int:
+def this_minute(clock: Callable[[], datetime], count: int) -> int:
     """Return a number below `count`, another one each minute."""
-    return int(time.time() // 60) % count
+    return int(clock().timestamp() // 60) % count
 
 
 class ResyncLoop:
@@ -173,7 +174,7 @@ class ResyncLoop:
         *,
         tick_seconds: float = TICK_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
-        first_of: Callable[[int], int] = this_minute,
+        first_of: Callable[[int], int] = lambda _: 0,
     ) -> None:
         self._chores = chores
         self._tick_seconds = tick_seconds

@@ -44,6 +44,7 @@ class World:
         host: Host | None = None,
         launches: bool = True,
         first: bool = True,
+        sources: Sources | None = None,
         **settings: Any,  # fields of Settings
     ) -> None:
         self.clock = clock or Clock()
@@ -56,7 +57,7 @@ class World:
             storage=storage,
             provider=self.provider,
             later=later,
-            sources=Sources(self.clock, lambda: str(uuid.UUID(int=next(_UIDS))), lambda text: text[0]),
+            sources=sources or Sources(self.clock, lambda: str(uuid.UUID(int=next(_UIDS))), lambda text: text[0]),
         )
         self.controllers = self.plane.controllers
         self.pods = self.controllers.pods
