@@ -170,7 +170,7 @@ class Application:
         if self.waiting:
             return ", ".join(filter(None, (price_of_waiting(self.waiting), payer)))
         driver = self.driver or {}
-        return cause_of(driver) or why_pending(driver) or payer
+        return payer or cause_of(driver) or why_pending(driver)
 
     @property
     def running_executors(self) -> int:

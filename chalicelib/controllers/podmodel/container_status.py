@@ -8,10 +8,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import is_terminal, status_of
+from chalicelib.apimachinery.accessors import annotations_of, is_terminal, status_of
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.providers.base import ContainerState, TaskState
+from chalicelib.resources.pods.marks import ENDED_AT
 from chalicelib.resources.pods.totals import is_sidecar
 
 Run = tuple[str, int, str]  # containerID, restartCount, startedAt
@@ -50,11 +51,10 @@ def last_end(pod: JSON) -> datetime | None:
 
 
 def finished_at(pod: JSON) -> datetime | None:
-    """Return when a finished pod's last container ended, else when it was found finished, else created; else None."""
+    """Return when a finished pod's last container ended, else its task, else when found finished, else created."""
     if not is_terminal(pod):
         return None
-    ended = last_end(pod)
-    if ended is not None:
+    if ended := last_end(pod) or find_time(annotations_of(pod).get(ENDED_AT)):
         return ended
     ready = [each for each in status_of(pod).get("conditions") or () if each.get("type") == "Ready"]
     seen = find_time(ready[0].get("lastTransitionTime")) if ready else None

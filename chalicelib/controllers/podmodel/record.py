@@ -9,6 +9,7 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
+from chalicelib.controllers.podmodel.container_status import last_end
 from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal, is_driver
 from chalicelib.controllers.podmodel.start_phases import start_text
@@ -21,6 +22,7 @@ from chalicelib.resources.pods.marks import (
     BOUND_TASK,
     CAPACITY,
     DEFINITION,
+    ENDED_AT,
     FAILED_STARTS,
     PAID_BEFORE,
     PARKED_POD,
@@ -34,7 +36,17 @@ from chalicelib.resources.pods.marks import (
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 _WHICH_TASK = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
-OF_TASK = (*_WHICH_TASK, BILLED_FROM, PAID_BEFORE, SIZE, ZONE, CAPACITY, RATE, START)  # what tells of a pod's task
+OF_TASK = (
+    *_WHICH_TASK,
+    BILLED_FROM,
+    ENDED_AT,
+    PAID_BEFORE,
+    SIZE,
+    ZONE,
+    CAPACITY,
+    RATE,
+    START,
+)  # what tells of a pod's task
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 LOST = "TaskLost"  # the reason of a task that its provider does not know
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
@@ -104,6 +116,8 @@ def with_state(pod: JSON, state: TaskState, *, node_name: str, now: datetime, pr
     if billed_from is not None:
         since = known_from if BOUND_TASK in annotations else None  # until then the warm pod has paid
         annotations[BILLED_FROM] = format_time(max(billed_from, since or billed_from))
+    if state.stopped_at is not None and is_terminal({"status": status}) and last_end({"status": status}) is None:
+        annotations[ENDED_AT] = format_time(state.stopped_at)
     if state.size:
         annotations[SIZE] = json.dumps(dict(state.size))
     provider = registry.of_node(node_name) if is_driver(pod) else None  # a thousand executors need no advice

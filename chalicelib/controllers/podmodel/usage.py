@@ -21,7 +21,7 @@ from chalicelib.apimachinery.rules.quantity import NANO, Quantity, parse_quantit
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.container_status import all_statuses, finished_at
-from chalicelib.controllers.podmodel.parked import is_parked, is_warm
+from chalicelib.controllers.podmodel.parked import is_warm
 from chalicelib.controllers.podmodel.placement import first_choice, placement
 from chalicelib.controllers.podmodel.resources import GIB, MIB, disk_gib, pod_total
 from chalicelib.providers.base import TaskRejected
@@ -93,7 +93,7 @@ def rate_text(pod: JSON) -> str:
 
 
 def running_seconds(pod: JSON, now: datetime) -> float | None:
-    """Return how long a pod has run: its start to its containers' last end, or to `now`; None if it never did.
+    """Return how long a pod has run, or its task: from its start to its last end, or to `now`; None if it never did.
 
     Times are in whole seconds: 0.0 is a pod that ran for a moment. None, too, if another pod has taken over its time.
     """
@@ -108,7 +108,7 @@ def running_seconds(pod: JSON, now: datetime) -> float | None:
             starts.append(started)
             ends.append(find_time(terminated.get("finishedAt")) or now)
     billed_from, is_bound = find_time(annotations_of(pod).get(BILLED_FROM)), BOUND_TASK in annotations_of(pod)
-    if billed_from and (starts or is_parked(pod) or is_bound):
+    if billed_from:
         starts = [billed_from] if is_bound else [*starts, billed_from]  # the task may have begun before the pod did
     if not starts:
         return None

@@ -13,13 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, owners_of, spec_of
+from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
 from chalicelib.apimachinery.rules.status import StatusError, bad_request, unavailable
 from chalicelib.apimachinery.rules.time import after, find_time
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.causes.pod_cause import explained
 from chalicelib.controllers.podmodel.container_status import finished_at
-from chalicelib.controllers.podmodel.parked import is_warm
 from chalicelib.controllers.podmodel.record import handle_of
 from chalicelib.controllers.podmodel.usage import has_handed_over
 from chalicelib.controllers.pods.log_archive import LogArchive
@@ -79,8 +78,6 @@ class PodRecords:
         labels, now = labels_of(pod), self._clock()
         if not any(labels.get(each) for each in SPARK_LABELS) or has_handed_over(pod):
             return ()
-        if is_warm(pod) and owners_of(pod):
-            return ()  # it is the ended driver's that owns it to tell of
         ended = finished_at(pod)
         if ended is not None and now >= after(ended, self._limits.keep_seconds):
             return ()

@@ -16,6 +16,7 @@ TTL_ANNOTATION = "sparkanywhere.io/ttl"  # how long a finished pod is kept
 BUDGET_EXCEEDED = "sparkanywhere.io/budget-exceeded"  # JSON: when it was found out, and the figures
 USED_BY_GONE = "sparkanywhere.io/used-by-gone-pods"  # JSON: what pods used that are no longer stored
 BILLED_FROM = "sparkanywhere.io/billed-from"  # when the provider began to charge, RFC 3339
+ENDED_AT = "sparkanywhere.io/ended-at"  # when a task ended of which no container tells, RFC 3339
 PAID_BEFORE = "sparkanywhere.io/paid-before"  # of a task that was warm until then: for how many seconds
 SIZE = "sparkanywhere.io/size"  # JSON: what the provider has given, where it rounds up
 ZONE = "sparkanywhere.io/zone"  # the availability zone that the pod's task runs in
@@ -49,6 +50,7 @@ WRITTEN_BY_US = (
     BUDGET_EXCEEDED,
     USED_BY_GONE,
     BILLED_FROM,
+    ENDED_AT,
     PAID_BEFORE,
     SIZE,
     ZONE,

@@ -232,6 +232,16 @@ def test_what_waits_after_a_job_is_in_that_jobs_account_alone(
         assert "paid by pi" in waiting.cause
 
 
+def test_what_an_ended_job_has_kept_warm_is_told_of_though_its_driver_goes_first(w: Watched) -> None:
+    keep_warm(w)
+
+    w.delete("pods", "a")
+    w.observe_all()
+
+    assert stored(w, "pods") == []
+    assert round(told_seconds(w)) == round(lived_seconds(w)) == 90 + 2 * 300
+
+
 def test_the_least_price_of_a_task_is_paid_once(w: Watched) -> None:
     short(w)
 

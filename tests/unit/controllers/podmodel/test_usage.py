@@ -10,7 +10,8 @@ import pytest
 
 from chalicelib.apimachinery.rules.time import format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import with_state
+from chalicelib.controllers.podmodel.container_status import finished_at
+from chalicelib.controllers.podmodel.record import lost_task, with_state
 from chalicelib.controllers.podmodel.usage import pod_usage, running_seconds
 from chalicelib.providers.fargate.prices import TABLE, price_list
 from chalicelib.providers.prices import flat_rates
@@ -53,6 +54,22 @@ def test_what_the_provider_charged_before_the_start_counts() -> None:
     obj["metadata"]["annotations"] = {BILLED_FROM: format_time(HOUR_AGO - timedelta(minutes=1))}
 
     assert running_seconds(obj, NOW) == 3660.0
+
+
+def test_what_the_provider_charged_counts_though_no_container_began() -> None:
+    obj = pod(metadata={"annotations": {BILLED_FROM: format_time(HOUR_AGO)}})
+
+    assert running_seconds(obj, NOW) == 3600.0
+
+
+def test_a_task_that_is_lost_before_a_container_began_is_charged_until_then() -> None:
+    pending = with_state(pod(), task("pending", times=(("pull_started", HOUR_AGO),)), node_name="n", now=HOUR_AGO)
+    assert pending is not None
+    lost = with_state(pending, lost_task(pending, now=NOW), node_name="n", now=NOW + timedelta(days=1))
+    assert lost is not None
+
+    assert running_seconds(lost, NOW + timedelta(days=2)) == 3600.0
+    assert finished_at(lost) == NOW
 
 
 def test_fargate_charges_for_the_size_that_it_sells() -> None:
