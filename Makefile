@@ -9,6 +9,7 @@ UPGRADE ?=
 QUICK ?=
 MINUTES ?= 10
 SEED ?=
+SEEDS ?= 500
 PROVIDER ?= process
 INSTANCES ?= 2
 ARGS ?= 100
@@ -33,7 +34,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel lock audit soak
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel lock audit soak simulate
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -92,6 +93,9 @@ test-all: test test-slow test-clients test-dynoxide ## Run every test
 
 soak: $(DEV) ## Send drawn requests, and hold watches under faults to lists, for MINUTES=10 (SEED=n: the same again)
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")
+
+simulate: $(DEV) ## Run a control plane, its store and its tasks by virtual time under drawn faults (SEEDS=500; SEED=n: one, with its trace)
+	@$(BIN)/python -m tests.simulation $(if $(SEED),--seed "$(SEED)",--seeds "$(SEEDS)" --workers "$(WORKERS)")
 
 e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(PYTEST) tests/e2e

@@ -34,7 +34,7 @@ TOOL_MARKERS = (
     "dynoxide",
 )
 # Workers take a file at a time, in this order: short files at the end fill up what long ones leave.
-LONGEST_FIRST = ("e2e", "functional", "contract", "unit")
+LONGEST_FIRST = ("e2e", "functional", "contract", "simulation", "unit")
 ENDING = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 WAITS = "test_many_crashes.py"  # ten minutes, of which it computes few
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
 
 from chalicelib.providers.base import Task, TaskState
 from chalicelib.storage.base import Storage
@@ -15,6 +15,14 @@ ACTS = ("run", "reserve", "bind", "stop", "remove")
 
 class Crash(BaseException):
     """The process dies here; nothing of ours may catch this."""
+
+
+class Wraps(Protocol):
+    """Does something with each call of a store or a provider."""
+
+    def wrap(self, call: Callable[..., Any]) -> Callable[..., Any]:  # Any: whatever it takes and gives
+        """Return what is called in its place."""
+        ...
 
 
 class Countdown:
@@ -46,7 +54,7 @@ class Countdown:
 class _Proxy:
     """Stands for an object; some of its methods take part in a countdown."""
 
-    def __init__(self, target: object, methods: tuple[str, ...], countdown: Countdown) -> None:
+    def __init__(self, target: object, methods: Sequence[str], countdown: Wraps) -> None:
         self._target = target
         self._counted = {name: countdown.wrap(getattr(target, name)) for name in methods}
 
@@ -69,15 +77,15 @@ class _ProviderProxy(_Proxy):
         return state
 
 
-def crashing_storage(storage: Storage, countdown: Countdown) -> Storage:
-    """Return the store with its writes counted."""
-    proxy: Any = _Proxy(storage, WRITES, countdown)  # Any: a proxy has every method of its target
+def crashing_storage(storage: Storage, countdown: Wraps, methods: Sequence[str] = WRITES) -> Storage:
+    """Return the store with its writes, or other methods, counted."""
+    proxy: Any = _Proxy(storage, methods, countdown)  # Any: a proxy has every method of its target
     found: Storage = proxy
     return found
 
 
-def crashing_provider(provider: FakeProvider, countdown: Countdown) -> FakeProvider:
-    """Return the provider with what it does counted."""
-    proxy: Any = _ProviderProxy(provider, ACTS, countdown)  # Any: as above
+def crashing_provider(provider: FakeProvider, countdown: Wraps, methods: Sequence[str] = ACTS) -> FakeProvider:
+    """Return the provider with what it does, or other methods, counted."""
+    proxy: Any = _ProviderProxy(provider, methods, countdown)  # Any: as above
     found: FakeProvider = proxy
     return found

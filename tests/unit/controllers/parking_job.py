@@ -49,13 +49,15 @@ def create_driver_pod(w: World, name: str, *, park: str = "true", **annotations:
     return w.create_pod(name, metadata=about, containers=[container], volumes=volumes)
 
 
-def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], driver: str = "a", **spec: Any) -> JSON:
-    """Create an executor `exec-N` of a driver, as the driver would, and their ConfigMap."""
+def create_executor(
+    w: World, number: int, *, memory: str = HOLDS["memory"], driver: str = "a", prefix: str = "", **spec: Any
+) -> JSON:
+    """Create an executor `exec-N` of a driver, as the driver would, and their ConfigMap `exec`; names have a prefix."""
     owner = w.owner_of(driver)["ownerReferences"][0]
     labels = {"spark-role": "executor", "spark-exec-id": str(number), **labels_of_job(driver)}
     metadata = {"labels": labels, "ownerReferences": [{**owner, "controller": True}]}
-    if w.get("configmaps", "exec") is None:
-        w.create("configmaps", "exec", metadata=w.owner_of(driver), data={})
+    if w.get("configmaps", f"{prefix}exec") is None:
+        w.create("configmaps", f"{prefix}exec", metadata=w.owner_of(driver), data={})
     container = {
         "name": "spark-kubernetes-executor",
         "image": "spark",
@@ -68,10 +70,10 @@ def create_executor(w: World, number: int, *, memory: str = HOLDS["memory"], dri
         ],
     }
     volumes = [
-        {"name": "spark-conf-volume-exec", "configMap": {"name": "exec"}},
+        {"name": "spark-conf-volume-exec", "configMap": {"name": f"{prefix}exec"}},
         {"name": "spark-local-dir-1", "emptyDir": {}},
     ]
-    return w.create_pod(f"exec-{number}", metadata=metadata, containers=[container], volumes=volumes, **spec)
+    return w.create_pod(f"{prefix}exec-{number}", metadata=metadata, containers=[container], volumes=volumes, **spec)
 
 
 def parked_names(w: World) -> list[str]:

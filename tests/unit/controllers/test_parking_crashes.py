@@ -1,12 +1,10 @@
-"""Death at any line, and seeded races, leave no parked task behind and bind none twice: given back is what was taken.
+"""Death at any line leaves no parked task behind and binds none twice: given back is what was taken.
 
 As in test_crashes: a scenario runs until a call that is its last, and then a new control plane has time to heal.
 """
 
 from __future__ import annotations
 
-import contextlib
-import random
 from collections.abc import Callable
 
 import pytest
@@ -14,17 +12,13 @@ import pytest
 from chalicelib.apimachinery.accessors import is_terminal
 from chalicelib.apimachinery.rules.status import StatusError
 from chalicelib.controllers.podmodel.record import handle_of
-from tests.fake_provider import FakeProvider
-from tests.memory_storage import MemoryStorage
-from tests.unit.controllers.builders import Clock
-from tests.unit.controllers.crash_walk import CrashStores, recover, walk
+from tests.unit.controllers.crash_walk import CrashStores, walk
 from tests.unit.controllers.ledger import assert_told_once
 from tests.unit.controllers.parking_job import PROPERTIES, conf_of, create_driver, create_executor, living, parked_names
 from tests.unit.controllers.world import World
 
 pytestmark = pytest.mark.slow
 CALLS_AT_MOST = 120  # more than any scenario here makes
-SEEDS = 30
 BOUND = "/registry/sparkanywhere-bound-tasks/"
 
 
@@ -118,49 +112,3 @@ def test_crash_at_any_call_leaves_no_task_without_a_pod(
 ) -> None:
     dead = (StatusError, KeyError, AssertionError)  # of a scenario that goes on dead
     walk(scenario, assert_whole, stores, after=after, most=CALLS_AT_MOST, raised=dead)
-
-
-@pytest.mark.parametrize("seed", range(SEEDS))
-def test_whatever_happens_to_tasks_and_pods_what_was_taken_is_given_back(seed: int) -> None:
-    drawn = random.Random(seed)
-    clock = Clock()
-    provider = FakeProvider(clock=clock)
-    w = World(MemoryStorage(), provider=provider, clock=clock, node_memory_mib=1_000_000)
-    create_driver(w)
-    number = 0
-
-    def ask() -> None:
-        nonlocal number
-        number += 1
-        create_executor(w, number, memory=drawn.choice(["1408Mi", "1408Mi", "1408Mi", "9Gi"]))
-
-    def some_pod() -> str:
-        pods = [item.object()["metadata"]["name"] for item in w.storage.list("/registry/pods/").items]
-        return str(drawn.choice([name for name in pods if name != "a"] or ["a"]))
-
-    def lose_a_task() -> None:
-        w.provider.finish(drawn.choice(living(w)), None, reason="SpotInterruption")
-
-    def begin_one() -> None:
-        w.provider.begin(handle_of(w.pod(some_pod())))
-
-    acts: list[Callable[[], object]] = [
-        ask,
-        ask,
-        lambda: w.delete("pods", some_pod(), grace_seconds=drawn.choice([None, 0])),
-        lose_a_task,
-        begin_one,
-        w.observe_all,
-        w.run_chores,
-        lambda: w.pass_time(drawn.choice([1, 30, 100])),
-    ]
-    for _ in range(drawn.randrange(3, 12)):
-        with contextlib.suppress(StatusError, KeyError, IndexError, AssertionError):  # of what is not there any more
-            drawn.choice(acts)()
-    if drawn.random() < 0.5:
-        with contextlib.suppress(StatusError):
-            w.delete("pods", "a", grace_seconds=drawn.choice([None, 0]))
-
-    recover(w)
-
-    assert_whole(w)
