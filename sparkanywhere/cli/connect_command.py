@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import ipaddress
 import os
+import re
 import shlex
 import socket
 import sys
@@ -36,6 +37,7 @@ HOUR = 3600
 LONGEST_SECONDS = 24 * HOUR  # that our control planes give
 PIECE_BYTES = 4096
 ANY = ("0.0.0.0", "::")
+HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 
 
 @click.command(
@@ -81,6 +83,7 @@ def connect(*, context: str, namespace: str, stop: bool, until_eof: bool, **opti
     with errors_as_sentences():
         if words := "" if stop else lacking("connect"):
             raise SpecError(f"{words}.")
+        _check_addresses(options)
         typed = typed_options(click.get_current_context())
         if until_eof:
             from sparkanywhere.cli.submit_run import local_plane  # what runs a job
@@ -128,6 +131,16 @@ def _keep(kept: KeptGateway, target: Target, options: dict[str, Any], typed: lis
     _tell(gateway.host, gateway.port, token, options)
 
 
+def _check_addresses(options: dict[str, Any]) -> None:
+    """Raise SpecError for what is no address, or no name of a machine."""
+    try:
+        ipaddress.ip_address(options["bind"])
+    except ValueError as error:
+        raise SpecError(f"--bind {options['bind']} is no IP address.") from error
+    if options["host"] and not HOST.fullmatch(options["host"]):
+        raise SpecError(f"--host {options['host']!r} is no name or address of a machine.")
+
+
 def _account(options: dict[str, Any]) -> str:
     """Return the service account of the user that is meant. Raises SpecError."""
     user = options["user"]
@@ -139,11 +152,7 @@ def _account(options: dict[str, Any]) -> str:
 
 def _plan(kept: KeptGateway, target: Target, options: dict[str, Any], typed: list[str]) -> GatewayPlan:
     before, bind = kept.read(), options["bind"]
-    try:
-        address = ipaddress.ip_address(bind)
-    except ValueError as error:
-        raise SpecError(f"--bind {bind} is no IP address.") from error
-    host = options["host"] or ("localhost" if address.is_loopback else bind)
+    host = options["host"] or ("localhost" if ipaddress.ip_address(bind).is_loopback else bind)
     if bind in ANY and not options["host"]:
         host = socket.getfqdn()
     return GatewayPlan(

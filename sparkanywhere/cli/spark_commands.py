@@ -23,7 +23,7 @@ from sparkanywhere.jobs.job_fields import DEFAULT_SPARK, JOB_OPTIONS
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import ImageFailed
-from sparkanywhere.spark.image import describe, ensure_image
+from sparkanywhere.spark.image import REPOSITORY, describe, ensure_image
 from sparkanywhere.spark.image_name import TAGGED
 from sparkanywhere.spark.spark_distribution import SparkUnavailable, ensure
 
@@ -80,6 +80,8 @@ def image(tag: str, again: bool, with_: str, requirements: Path | None, reposito
     tag = tag or jar_table().newest_spark(sets) or DEFAULT_SPARK
     if problem := jar_table().problem(sets, tag):
         raise click.UsageError(problem)
+    if not TAGGED.fullmatch(f"{REPOSITORY}:{tag}"):
+        raise click.UsageError(f"{tag!r} is no tag of an image: write a version of Spark, such as 4.3.0.")
     if repository and not TAGGED.fullmatch(repository):
         raise click.UsageError(
             f"--push {repository!r} is no name of an image: write REGISTRY/NAME or REGISTRY/NAME:TAG."
