@@ -16,7 +16,8 @@ in HotSpot's os.cpp), which are a heap of 1408 and Spark's overhead. Options of 
 compilers, collectors or archives win: nothing of ours is added then.
 
 Where Spark is about to resolve --packages the wrapper says of a repository that is silent that it is: it is the one
-start that local processes, our images and a spark-submit of ours have in common.
+start that local processes, our images and a spark-submit of ours have in common. It ends nothing: Ivy's cache, which
+nobody else can read, may have all that is wanted.
 """
 
 from __future__ import annotations
