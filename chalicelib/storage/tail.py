@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 
 from chalicelib.storage.base import StorageUnavailable, WatchEvent
+from chalicelib.storage.keys import split_key
 
 TAIL_EVENTS = 1_000  # a slow watcher's lag in a burst; older ones are read from the store
 TAIL_BYTES = 8 * 1024 * 1024  # keeps a burst of megabyte ConfigMaps from filling memory
@@ -29,6 +30,8 @@ class Tail:
         self._bytes = 0
         self._first = revision  # events after this revision are here
         self._last = revision
+        self._known_from = revision  # every event after this revision has come through here
+        self._newest: dict[str, int] = {}  # the last event of each resource since then
         self._waiters: dict[str, set[threading.Lock]] = {}  # by prefix; each is released to wake its thread
         self._closed = False
 
@@ -52,12 +55,14 @@ class Tail:
             if after > self._last:
                 self._events.clear()
                 self._bytes = 0
-                self._first = self._last = after
+                self._first = self._last = self._known_from = after
+                self._newest.clear()
                 self._wake(None)
             fresh = [event for event in events if event.revision > self._last]
             if not fresh:
                 return
             self._events.extend(fresh)
+            self._newest |= {split_key(event.key)[0]: event.revision for event in fresh}
             self._bytes += sum(map(_size, fresh))
             self._last = fresh[-1].revision
             while len(self._events) > TAIL_EVENTS or self._bytes > TAIL_BYTES:
@@ -69,6 +74,11 @@ class Tail:
         with self._lock:
             while self._events and self._events[0].revision <= revision:
                 self._drop_first()
+
+    def is_unchanged(self, resource: str, since: int, *, until: int) -> bool:
+        """Return whether it is known that nothing of a resource was written after `since`, up to `until` at least."""
+        with self._lock:
+            return self._known_from <= since and self._newest.get(resource, 0) <= since and until <= self._last
 
     def find(self, prefix: str, revision: int, *, limit: int) -> tuple[list[WatchEvent], int] | None:
         """Return the events under `prefix` after `revision`, and up to where they are complete.

@@ -27,6 +27,7 @@ from chalicelib.storage.group_commit import GroupCommit
 from chalicelib.storage.keys import label_term, prefix_range
 from chalicelib.storage.sqlite import write as sqlite_write
 from chalicelib.storage.sqlite.file import SqliteFile
+from chalicelib.storage.sqlite.view import Memory, SqliteView
 from chalicelib.storage.sqlite.write import Group, Outcome, read_state
 from chalicelib.storage.tail import TAIL_EVENTS, Poller, Tail
 from chalicelib.storage.write import SingleWrites, drafted
@@ -77,6 +78,8 @@ class SqliteStorage(SingleWrites):
         except StorageUnavailable:
             self._file.close()
             raise
+        self._objects = Memory[StoredObject](self._tail)
+        self._lists = Memory[list[StoredObject]](self._tail)
         self._poller = Poller(self._tail, self._read_foreign_writes, pause_seconds=FOREIGN_WRITES_SECONDS)
 
     def revision(self, prefix: str | None = None) -> int:  # noqa: ARG002
@@ -85,8 +88,15 @@ class SqliteStorage(SingleWrites):
             return read_state(connection)[0]
 
     def view(self, known: Iterable[StoredObject] = ()) -> Reader:  # noqa: ARG002
-        """Return this storage: its reads need no saving."""
-        return self
+        """Return a reader that costs one statement, and no more for what has not changed."""
+        return SqliteView(
+            self.revision(),
+            objects=self._objects,
+            lists=self._lists,
+            get=self.get,
+            get_by_uid=self.get_by_uid,
+            list_all=self.list,
+        )
 
     def get(self, key: str) -> StoredObject:
         """Return the object under `key`."""

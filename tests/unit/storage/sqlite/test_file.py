@@ -210,7 +210,7 @@ def test_nothing_is_written_into_a_file_that_was_removed_or_replaced(
 ) -> None:
     path = tmp_path / "store.db"
     storage = SqliteStorage(path)
-    storage.create("/a", {"metadata": {"uid": "a"}})
+    storage.create("/registry/pods/a", {"metadata": {"uid": "a"}})
     lost = Path(f"{path}{suffix}")
     kept = lost.rename(tmp_path / "kept")
     if is_replaced:
@@ -218,14 +218,14 @@ def test_nothing_is_written_into_a_file_that_was_removed_or_replaced(
 
     for write in (
         storage.probe,
-        lambda: storage.create("/b", {"metadata": {"uid": "b"}}),
-        lambda: storage.delete("/a", expected_revision=2),
+        lambda: storage.create("/registry/pods/b", {"metadata": {"uid": "b"}}),
+        lambda: storage.delete("/registry/pods/a", expected_revision=2),
         lambda: storage.expire_events(-1.0),
     ):
         with pytest.raises(StorageUnavailable, match="has been removed or replaced: start the server again"):
             write()
     kept.rename(lost)
-    assert [each.key for each in storage.list("/").items] == ["/a"]
+    assert [each.key for each in storage.list("/").items] == ["/registry/pods/a"]
     storage.probe()
     storage.close()
 
