@@ -201,11 +201,11 @@ def _size_advice(spec: JobSpec, target: Target, run: JobRun, *, suffix: str) -> 
     from sparkanywhere.sizing.report import AFTER_RUN_BYTES, report  # not before the job has ended
 
     drivers = [pod for pod in run.last_pods.values() if labels_of(pod).get(ROLE) == "driver"]
-    client, place = KubeClient(target.access), spec.conf.get("spark.eventLog.dir", "")
+    client = KubeClient(target.access)
     with suppress(Failure, OSError):
         for driver in drivers[-1:]:
             ids = (f"spark-{suffix}", driver["metadata"]["name"])
-            return report(client, target, driver, ids=ids, place=place, most_bytes=AFTER_RUN_BYTES).advice.sentences
+            return report(client, target, driver, ids=ids, conf=spec.conf, most_bytes=AFTER_RUN_BYTES).advice.sentences
     return []
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from typing import Any, BinaryIO
 
@@ -17,6 +17,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sparkanywhere.jobs.job_files import S3, Fetched, FileFailed
+from sparkanywhere.jobs.s3a_client import client_options
 
 URL_SECONDS = 12 * 3600  # to begin the fetch: as long as most sessions last
 HELP = {
@@ -58,10 +59,13 @@ def signed(url: str) -> Fetched | None:
     return Fetched(url, link, int(found["ContentLength"]), sha256)
 
 
-def objects_at(bucket: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield name and content of the object at a path of a bucket, or of those in a folder there. Raises FileFailed."""
+def objects_at(bucket: str, path: str, conf: Mapping[str, str]) -> Iterator[tuple[str, BinaryIO]]:
+    """Yield name and content of the object at a path of a bucket, or of those in a folder there.
+
+    `conf` are the settings of the job that wrote them, which may name another S3 than Amazon's. Raises FileFailed.
+    """
     try:
-        client = boto3.client("s3")
+        client = boto3.client("s3", **client_options(conf, bucket))
         pages = client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=path)
         for key in (each["Key"] for page in pages for each in page.get("Contents", ())):
             if key == path or key.startswith(f"{path}/"):
@@ -69,7 +73,7 @@ def objects_at(bucket: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
                     yield key.rpartition("/")[2], io.BufferedReader(body)
     except ClientError as error:
         raise FileFailed(f"s3://{bucket}/{path} cannot be read: {_why(error)}.") from error
-    except BotoCoreError as error:
+    except (BotoCoreError, ValueError) as error:  # the second of an endpoint that is none
         raise FileFailed(f"s3://{bucket}/{path} cannot be read: {error}") from error
 
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
+
+import javaproperties
 
 from chalicelib.apimachinery.accessors import spec_of
 from chalicelib.apimachinery.types import JSON
@@ -18,22 +21,30 @@ from sparkanywhere.client.server_records import living_servers, state_root
 from sparkanywhere.jobs.event_log import CLAIM, DIRECTORY
 from sparkanywhere.sizing.event_stream import PLAIN, UNFINISHED, ZSTD, LogFile, LogUnreadable
 
-DIRECTORY_ARG = "spark.eventLog.dir="
+# Of the ConfigMap that spark-submit, and we, mount in a driver: the end of its name, and the key.
+CONF_MAP, PROPERTIES = "-conf-map", "spark.properties"
 OBJECT_SCHEMES = ("s3", "s3a", "s3n")
 NO_LOG = "It has no event log {}: `run` keeps one, but for --no-event-log."
 FilesAt = Callable[[str], Iterator[LogFile]]  # those at a path: the file itself, or those in the folder
 
 
 def log_files(
-    client: KubeClient, target: Target, driver: JSON, *, ids: Iterable[str], place: str, environ: Mapping[str, str]
+    client: KubeClient,
+    target: Target,
+    driver: JSON,
+    *,
+    ids: Iterable[str],
+    place: str,
+    conf: Mapping[str, str],
+    environ: Mapping[str, str],
 ) -> Iterator[LogFile]:
-    """Yield the files of the log of an application that has one of these ids; `place` is "" for where `run` leaves it.
+    """Yield the files of the log of an application that has one of these ids; `place` "" is its driver's.
 
-    Raises LogUnreadable, FileFailed, ApiError, ApiUnreachable.
+    `conf` are settings of Spark's that are known of it, as well as those that its driver still tells. Raises
+    LogUnreadable, FileFailed, ApiError, ApiUnreachable.
     """
-    args = [arg for each in spec_of(driver).get("containers") or () for arg in each.get("args") or ()]
-    said = [arg.removeprefix(DIRECTORY_ARG) for arg in args if arg.startswith(DIRECTORY_ARG)]
-    place = place or next(iter(said), "")
+    conf = {**conf, **settings_of(client, driver)}
+    place = place or conf.get("spark.eventLog.dir", "")
     url = urlsplit(place)
     if place == DIRECTORY:
         files_at = _in_claim(client, target, driver, environ)
@@ -43,7 +54,7 @@ def log_files(
         prefix = url.path.strip("/")
 
         def files_at(path: str) -> Iterator[LogFile]:
-            return objects_at(url.netloc, f"{prefix}/{path}".lstrip("/"))
+            return objects_at(url.netloc, f"{prefix}/{path}".lstrip("/"), conf)
     elif url.scheme in ("", "file") and place:
         files_at = _in_folder(Path(url.path))
     else:
@@ -56,6 +67,22 @@ def log_files(
         if found:
             return
     raise LogUnreadable(NO_LOG.format(f"in {place}"))
+
+
+def settings_of(client: KubeClient, driver: JSON) -> dict[str, str]:
+    """Return the settings of Spark's that a driver's pod names, also those of its ConfigMap while that is there.
+
+    Raises ApiUnreachable.
+    """
+    found: dict[str, str] = {}
+    for volume in spec_of(driver).get("volumes") or ():
+        name = str((volume.get("configMap") or {}).get("name", ""))
+        if name.endswith(CONF_MAP):
+            path = f"/api/v1/namespaces/{driver['metadata']['namespace']}/configmaps/{name}"
+            with suppress(ApiError, ValueError):  # it has gone, is not for us, or holds no properties
+                found |= javaproperties.loads((client.get(path).get("data") or {}).get(PROPERTIES, ""))
+    args = [arg for each in spec_of(driver).get("containers") or () for arg in each.get("args") or ()]
+    return found | dict(arg.split("=", 1) for arg in args if arg.startswith("spark.") and "=" in arg)
 
 
 def _names(app_id: str) -> list[str]:

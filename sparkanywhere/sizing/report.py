@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from chalicelib.apimachinery.accessors import spec_of
@@ -32,14 +32,21 @@ class Report:
 
 
 def report(
-    client: KubeClient, target: Target, driver: JSON, *, ids: Iterable[str], place: str = "", most_bytes: int
+    client: KubeClient,
+    target: Target,
+    driver: JSON,
+    *,
+    ids: Iterable[str],
+    place: str = "",
+    conf: Mapping[str, str] | None = None,
+    most_bytes: int,
 ) -> Report:
-    """Return what the event log of an application tells.
+    """Return what the event log of an application tells; `conf` are settings of it that its driver need not tell.
 
     Its provider's prices and sizes count; those that every pod's cost is told by, where that is not known. Raises
     LogUnreadable, FileFailed, ApiError, ApiUnreachable.
     """
-    files = log_files(client, target, driver, ids=ids, place=place, environ=os.environ)
+    files = log_files(client, target, driver, ids=ids, place=place, conf=conf or {}, environ=os.environ)
     run = profile(events(files, most_bytes=most_bytes))
     provider = registry.of_node(str(spec_of(driver).get("nodeName", "")))
     if provider is None:

@@ -1,18 +1,23 @@
-"""`sparkanywhere run --max-attempts` against a real local server: tried again, told, and nothing left."""
+"""`sparkanywhere run` against a real local server: tried again, advised on its size, and nothing left."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import boto3
 import pytest
+from moto.server import ThreadedMotoServer
 
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from tests.contexts import context_of
+from tests.unit.sparkanywhere.sizing.synthetic import written
+from tests.unit.sparkanywhere.sizing.test_advice import TWICE, log
 from tests.waiting import until
 
 NAMESPACE = "namespaces/default"
@@ -64,6 +69,44 @@ def test_a_driver_that_fails_is_tried_again_and_nothing_is_left(server: LocalSer
     assert ran.stdout == ""
     client = KubeClient(server.access)
     until(lambda: left(client) == [], "nothing to be left")
+
+
+# In place of Spark: writes the event log of another run, as the one of its own.
+LOGS = """
+import os
+import sys
+import urllib.request
+from pathlib import Path
+
+lines = Path(os.environ["SPARK_CONF_DIR"], "spark.properties").read_text().splitlines()
+(app_id,) = (line.partition("=")[2] for line in lines if line.startswith("spark.app.id="))
+url, log = sys.argv[1:]
+request = urllib.request.Request(f"{url}/{app_id}", Path(log).read_bytes(), {"Content-Type": "x/y"}, method="PUT")
+urllib.request.urlopen(request).close()
+"""
+
+
+@pytest.mark.spark
+@pytest.mark.slow  # seven seconds
+def test_a_run_tells_by_its_event_log_which_executors_would_have_done(
+    server: LocalServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for key in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(key, "testing")
+    program, events, s3 = tmp_path / "job.py", tmp_path / "events", ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    program.write_text(LOGS)
+    events.write_bytes(written(log(TWICE)))
+    s3.start()
+    url = "http://{}:{}".format(*s3.get_host_and_port())
+    boto3.client("s3", endpoint_url=url, region_name="us-east-1").create_bucket(Bucket="logs")
+    conf = ["spark.eventLog.dir=s3a://logs", f"spark.hadoop.fs.s3a.endpoint={url}"]
+    try:
+        ran = run(server, *(f"--conf={each}" for each in conf), str(program), f"{url}/logs", str(events))
+    finally:
+        s3.stop()
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert re.search(r"The same time with .* in place of 16 cores .*--executors \d+ --executor-cores", ran.stderr)
 
 
 EATS = """

@@ -91,12 +91,14 @@ def test_all_objects_of_a_folder_are_read_and_no_others(bucket: Any) -> None:
     for key in ("logs/app", *(f"logs/app/{name}" for name in names), "logs/app-2/0000"):
         bucket.put_object(Bucket="jobs", Key=key, Body=key.encode())
 
-    found = [(name, file.read().decode()) for name, file in objects_at("jobs", "logs/app")]
+    found = [(name, file.read().decode()) for name, file in objects_at("jobs", "logs/app", {})]
 
     assert found == [("app", "logs/app"), *((name, f"logs/app/{name}") for name in names)]
-    assert list(objects_at("jobs", "logs/none")) == []
+    assert list(objects_at("jobs", "logs/none", {})) == []
     with pytest.raises(FileFailed, match="s3://nowhere/logs cannot be read: there is no such bucket"):
-        list(objects_at("nowhere", "logs"))
+        list(objects_at("nowhere", "logs", {}))
+    with pytest.raises(FileFailed, match="cannot be read: Invalid IPv6 URL"):
+        list(objects_at("jobs", "logs", {"spark.hadoop.fs.s3a.endpoint": "http://[:"}))
 
 
 class Plane(KubeClient):

@@ -7,8 +7,9 @@ done and a pause is over; tasks take the first free slot, FIFO by stage.
 from __future__ import annotations
 
 import heapq
+import json
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from chalicelib.providers.registry import find, reference_prices
@@ -186,3 +187,8 @@ def cheapest(work: Job, *, slots: int, limit: float) -> float:
             if needed <= amounts[-1]:
                 prices.append(usd(done.seconds, executors=executors, cores=cores, memory_mib=needed))
     return min(prices)
+
+
+def written(found: Iterable[Event]) -> bytes:
+    """Return an event log's content, as Spark's JSON has no spaces."""
+    return "".join(f"{json.dumps(each, separators=(',', ':'))}\n" for each in found).encode()
