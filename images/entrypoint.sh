@@ -9,7 +9,7 @@ if ! whoami >/dev/null 2>&1 && [ -w /etc/passwd ]; then
 fi
 
 # The class path of executors; spark-submit makes the driver's itself, and has HADOOP_CONF_DIR behind the jars, too.
-class_path="${SPARK_HOME}/jars/*"
+class_path="${SPARK_CLASSPATH:+${SPARK_CLASSPATH}:}${SPARK_HOME}/jars/*"  # of an executor: its extraClassPath
 if [ -n "${HADOOP_CONF_DIR:-}" ]; then class_path="${class_path}:${HADOOP_CONF_DIR}"; fi
 if [ -n "${SPARK_EXTRA_CLASSPATH:-}" ]; then class_path="${class_path}:${SPARK_EXTRA_CLASSPATH}"; fi
 if [ -n "${HADOOP_HOME:-}" ] && [ -z "${SPARK_DIST_CLASSPATH:-}" ]; then

@@ -14,7 +14,6 @@ from chalicelib.providers.declaration import ProviderDeclaration
 from chalicelib.resources.cluster.marks import PROVIDER_LABEL
 from sparkanywhere.client.kube_client import ApiError, KubeClient
 from sparkanywhere.jobs.account_quota import is_on_instances, shortfall
-from sparkanywhere.jobs.jar_sets import sets_of_place
 from sparkanywhere.jobs.memory_size import pod_mib
 from sparkanywhere.jobs.spark_properties import overhead_factor
 from sparkanywhere.jobs.spec import JobSpec, SpecError
@@ -58,12 +57,6 @@ def check_shuffle(client: KubeClient, spec: JobSpec) -> None:
         raise SpecError(
             f"--keep-shuffle {spec.keep_shuffle} is a folder of this machine, which pods of provider {provider.name}"
             " do not share: name a bucket, such as s3://bucket/shuffle."
-        )
-    if not spec.image:  # the job's own jars are there for tasks, and not for what hands shuffle data over
-        (name,) = sets_of_place(spec.keep_shuffle)
-        raise SpecError(
-            f"--keep-shuffle {spec.keep_shuffle} takes an image with the jars of --with {name} in /opt/spark/jars:"
-            " name it by --image."
         )
 
 

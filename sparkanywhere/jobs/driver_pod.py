@@ -178,7 +178,7 @@ class _Parts:
         if fetched:
             self.mount("fetched", FETCHED_PATH, {"emptyDir": {}})
             self.volumes.append({"name": "fetch-list", "secret": {"secretName": f"{name}-fetch"}})
-        if self._spec.executor_template:
+        if self._spec.executor_template or self._spec.class_path:
             self.mount("pod-template-volume", TEMPLATE_PATH, {"configMap": {"name": f"{name}-podspec"}})
         secrets = {**under(self._conf, "spark.kubernetes.driver.secrets."), **self._spec.secrets}
         for number, (secret, path) in enumerate(secrets.items()):

@@ -2,7 +2,7 @@
 
 Processes of this machine read them where they lie, by Spark's scheme local:, and so do pods whose image holds them.
 Spark before 4.0 would copy them into the driver's folder, so there they come before the class path instead. For all
-other pods they are the job's --jars, which the control plane stages.
+other pods the control plane stages them: as the job's --jars, or where Spark needs them earlier on its class path.
 """
 
 from __future__ import annotations
@@ -56,10 +56,13 @@ def with_jars(spec: JobSpec, environ: Mapping[str, str], *, is_local: bool) -> J
     jars = jar_table().jars(wanted_sets(spec), spec.spark)
     held = not is_local and in_image(spec)
     paths = [str(place(jar)) for jar in jars] if held else [str(path) for path in fetch_jars(spec, environ)]
-    if not is_local and not held:
-        return replace(spec, jars=(*spec.jars, *paths))
     # an executor that is told to end reaches the bucket by a thread which sees its class path alone
-    if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS and not sets_of_place(spec.keep_shuffle):
+    keeps_shuffle = bool(sets_of_place(spec.keep_shuffle))
+    if not is_local and not held:
+        if keeps_shuffle:
+            return replace(spec, class_path=tuple(paths))
+        return replace(spec, jars=(*spec.jars, *paths))
+    if int(spec.spark.partition(".")[0]) >= FIRST_WITH_LOCAL_JARS and not keeps_shuffle:
         return replace(spec, jars=(*spec.jars, *(f"local://{quote(path)}" for path in paths)))
     executors = [*filter(None, [spec.conf.get(EXECUTORS_CLASS_PATH)]), *paths]
     drivers = [*filter(None, [spec.driver_class_path]), *paths]

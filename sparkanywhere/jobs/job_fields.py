@@ -243,6 +243,9 @@ class JobFields:
         pod="a PersistentVolumeClaim",
     )
 
+    # No option: jars of this machine that pods have before their JVMs start, in front of its class path.
+    class_path: tuple[str, ...] = ()
+
     @property
     def is_python(self) -> bool:
         """Return whether the application is a Python program."""
@@ -267,7 +270,7 @@ class JobFields:
     @property
     def named_files(self) -> tuple[str, ...]:
         """Return every file that the job names, the application first."""
-        return (self.application, *self.py_files, *self.files, *self.jars, *self.archives)
+        return (self.application, *self.py_files, *self.files, *self.jars, *self.archives, *self.class_path)
 
 
 JOB_OPTIONS = options_of(JobFields)

@@ -114,8 +114,14 @@ def in_pod(named: str, fetched: Iterable[Fetched]) -> str:
     if not is_brought(named):
         return named
     source, mark, alias = named.partition("#")
+    folder, _, name = place_in_pod(source, fetched).rpartition("/")
+    return f"file://{folder}/{quote(name, safe='')}{mark}{quote(alias, safe='')}"
+
+
+def place_in_pod(source: str, fetched: Iterable[Fetched]) -> str:
+    """Return the path at which a pod has a file that we bring to it."""
     folder = FETCHED_PATH if any(each.source == source for each in fetched) else CARRIED_PATH
-    return f"file://{folder}/{quote(pod_name(source), safe='')}{mark}{quote(alias, safe='')}"
+    return f"{folder}/{pod_name(source)}"
 
 
 def same_names(named: Iterable[str]) -> str:

@@ -73,7 +73,7 @@ def job_field(doc: str, default: Any = MISSING, **more: Any) -> Any:  # Any: dat
 def options_of(kind: type) -> dict[str, JobOption]:
     """Return what the fields of a class made with job_field() are elsewhere, by their names and in their order."""
     types, found = get_type_hints(kind), {}
-    for each in fields(kind):
+    for each in (each for each in fields(kind) if each.metadata):  # the others are our own
         dashed = each.name.replace("_", "-")
         usual = {"flag": f"--{dashed}", "key": dashed, "attribute": each.name}
         default = {} if each.default is MISSING else each.default

@@ -17,7 +17,8 @@ import javaproperties
 from chalicelib.apimachinery.types import JSON
 from chalicelib.resources.configuration.secrets import DELETE_AT_END
 from sparkanywhere.jobs.applications import APPLICATION_LABEL
-from sparkanywhere.jobs.driver_pod import driver_pod, read_template
+from sparkanywhere.jobs.driver_pod import driver_pod
+from sparkanywhere.jobs.executor_pod import class_paths, executor_template, executors_list, executors_own
 from sparkanywhere.jobs.job_fields import TEMPLATE_FILE
 from sparkanywhere.jobs.job_files import Fetched, entry_key, fetch_list, sort_files
 from sparkanywhere.jobs.spark_properties import driver_ports, properties
@@ -71,6 +72,7 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
     carried = sort_files(spec.named_files).carried
     pod = driver_pod(spec, name=name, app_id=app_id, user=user, carried=carried, fetched=fetched)
     conf = properties(spec, name=name, app_id=app_id)
+    conf |= class_paths(spec, fetched)
     if spec.max_attempts > 1:
         conf[f"spark.kubernetes.executor.label.{APPLICATION_LABEL}"] = app_id
     text = javaproperties.dumps(dict(sorted(conf.items())), timestamp=None)
@@ -81,15 +83,14 @@ def build(spec: JobSpec, *, suffix: str, user: str, fetched: Sequence[Fetched] =
     if carried:
         contents = {entry_key(path): _base64(Path(path).read_bytes()) for path in carried}
         owned.append(("configmaps", _immutable("ConfigMap", f"{name}-files", binaryData=contents)))
-    if fetched:
-        entries = {key: _base64(text.encode()) for key, text in fetch_list(fetched).items()}
-        secret = _immutable("Secret", f"{name}-fetch", type="Opaque", data=entries)
-        secret["metadata"]["annotations"] = {DELETE_AT_END: "true"}  # it holds what opens the files
-        owned.append(("secrets", secret))
-    if spec.executor_template:
-        read_template(spec.executor_template, "--executor-template")
-        template = {TEMPLATE_FILE: Path(spec.executor_template).read_text(encoding="utf-8-sig")}
-        owned.append(("configmaps", _immutable("ConfigMap", f"{name}-podspec", data=template)))
+    for list_name, those in ((f"{name}-fetch", fetched), (executors_list(name), executors_own(spec, fetched))):
+        if those:
+            entries = {key: _base64(text.encode()) for key, text in fetch_list(those).items()}
+            secret = _immutable("Secret", list_name, type="Opaque", data=entries)
+            secret["metadata"]["annotations"] = {DELETE_AT_END: "true"}  # it holds what opens the files
+            owned.append(("secrets", secret))
+    if template := executor_template(spec, name=name, carried=carried, fetched=fetched):
+        owned.append(("configmaps", _immutable("ConfigMap", f"{name}-podspec", data={TEMPLATE_FILE: template})))
     return Objects(_job(spec, name, pod) if spec.max_attempts > 1 else pod, tuple(owned))
 
 

@@ -42,9 +42,13 @@ class DockerCluster(SparkCluster):
         return conf
 
     def conf_of_driver_here(self) -> list[str]:
+        """Return the settings that make a driver on this machine reachable for its executors."""
+        return [f"spark.driver.bindAddress={self.host()}", f"spark.driver.host={self.host()}"]
+
+    def host(self) -> str:
         """Return the address at which containers reach this machine."""
         (gateway,) = {config["Gateway"] for config in self.network()["IPAM"]["Config"]}
-        return [f"spark.driver.bindAddress={gateway}", f"spark.driver.host={gateway}"]
+        return str(gateway)
 
     def network(self) -> JSON:
         """Return what the engine says of the pods' network."""

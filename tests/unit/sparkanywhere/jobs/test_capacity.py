@@ -97,8 +97,7 @@ class Nodes:
     [
         *(("docker", "/shuffle", "", "name a bucket"), ("fargate", "file:///shuffle", "mine", "name a bucket")),
         *(("process", "/shuffle", "", ""), ("process", "s3://bucket/shuffle", "", ""), ("docker", "", "", "")),
-        *(("docker", "s3://bucket/s", "", "jars of --with s3"), ("fargate", "gs://bucket/s", "", "jars of --with gcs")),
-        *(("docker", "s3://bucket/shuffle", "mine", ""), ("", "/shuffle", "", "")),
+        *(("docker", "s3://bucket/shuffle", "", ""), ("", "/shuffle", "", "")),
     ],
 )
 def test_shuffle_data_is_kept_where_executors_get_to(provider: str, place: str, image: str, refusal: str) -> None:

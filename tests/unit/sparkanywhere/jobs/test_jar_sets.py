@@ -144,6 +144,14 @@ def test_they_come_before_the_class_path_of_executors_that_leave_data_in_a_bucke
     assert EXECUTORS_CLASS_PATH not in folder.conf
 
 
+def test_pods_that_leave_data_in_a_bucket_have_them_before_their_jvms_start(environ: Mapping[str, str]) -> None:
+    spec = with_jars(job(keep_shuffle="s3://b/shuffle", spark="4.1.4"), environ, is_local=False)
+
+    assert "hadoop-aws-3.4.2.jar" in [Path(each).name for each in spec.class_path]
+    assert set(spec.class_path) < set(spec.named_files)
+    assert spec.jars == ()
+
+
 def test_other_pods_get_them_as_files_of_the_job(environ: Mapping[str, str]) -> None:
     spec = with_jars(job(jar_sets=("delta",)), environ, is_local=False)
 

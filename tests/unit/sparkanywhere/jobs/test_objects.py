@@ -21,6 +21,7 @@ from sparkanywhere.jobs.job_files import CARRIED_PATH, FETCHED_PATH, MAX_CARRIED
 from sparkanywhere.jobs.objects import Objects, build, owned_by, resource_name
 from sparkanywhere.jobs.spec import JobSpec, SpecError
 
+EMPTY_ZIP = b"PK\x05\x06" + bytes(18)
 LONGEST_PREFIX = 47  # of executors' names, by Spark's own check
 
 
@@ -197,6 +198,54 @@ def test_an_executor_template_is_where_sparks_driver_looks_for_it(tmp_path: Path
     folder, _, name = told.rpartition("/")
     assert folder in [each["mountPath"] for each in container(made)["volumeMounts"]]
     assert made.owned[-1][1]["data"][name] == TEMPLATE
+
+
+def of_executors(made: Objects) -> JSON:
+    """Return the template of executors' pods."""
+    (data,) = (each["data"] for _, each in made.owned if each["metadata"]["name"].endswith("-podspec"))
+    found: JSON = json.loads(data["pod-spec-template.yml"])
+    return found
+
+
+def test_jars_of_the_class_path_are_in_place_before_executors_start(tmp_path: Path) -> None:
+    small, large, data = (tmp_path / each for each in ("small.jar", "large.jar", "data.bin"))
+    small.write_bytes(EMPTY_ZIP)
+    large.write_bytes(bytes(MAX_CARRIED_BYTES) + EMPTY_ZIP)
+    data.write_bytes(bytes(MAX_CARRIED_BYTES + 1))
+    fetched = tuple(Fetched(str(each), f"https://x/{each.name}") for each in (large, data))
+
+    made = objects(fetched, class_path=(str(small), str(large)), files=(str(data),), driver_class_path="/d")
+
+    places = f"{CARRIED_PATH}/small.jar:{FETCHED_PATH}/large.jar"
+    assert properties(made)["spark.executor.extraClassPath"] == places
+    assert properties(made)["spark.driver.extraClassPath"] == f"/d:{places}"
+    assert "--jars" not in container(made)["args"]
+    pod, template = of_executors(made)["spec"], properties(made)["spark.kubernetes.executor.podTemplateFile"]
+    assert template.rpartition("/")[0] in [each["mountPath"] for each in container(made)["volumeMounts"]]
+    assert {each["mountPath"] for each in pod["containers"][0]["volumeMounts"]} == {CARRIED_PATH, FETCHED_PATH}
+    (before,) = pod["initContainers"]
+    assert {each["name"] for each in before["volumeMounts"]} < {each["name"] for each in pod["volumes"]}
+    secrets = {each["metadata"]["name"]: each["data"] for collection, each in made.owned if collection == "secrets"}
+    (name,) = (each["secret"]["secretName"] for each in pod["volumes"] if "secret" in each)
+    assert base64.b64decode(secrets[name]["list"]).decode() == "- 0 - https://x/large.jar large.jar\n"
+
+
+def test_jars_of_the_class_path_go_with_the_users_own_template(tmp_path: Path) -> None:
+    jar, path = tmp_path / "small.jar", tmp_path / "pod.yaml"
+    jar.write_bytes(EMPTY_ZIP)
+    path.write_text(
+        "metadata: {labels: {a: b}}\nspec: {containers: [{name: side}, {name: main, env: [{name: A, value: B}]}]}"
+    )
+    conf = {"spark.kubernetes.executor.podTemplateContainerName": "main", "spark.executor.extraClassPath": "/e"}
+
+    made = objects(class_path=(str(jar),), executor_template=str(path), conf=conf)
+
+    pod = of_executors(made)
+    main, side = pod["spec"]["containers"]
+    assert (pod["metadata"]["labels"], main["name"], side["name"]) == ({"a": "b"}, "main", "side")
+    assert [each["mountPath"] for each in main["volumeMounts"]] == [CARRIED_PATH]
+    assert properties(made)["spark.executor.extraClassPath"] == f"/e:{CARRIED_PATH}/small.jar"
+    assert not pod["spec"]["initContainers"]
 
 
 @pytest.mark.parametrize("text", ["- 1", "kind: Job", "{", "spec: {containers: [1]}"])
