@@ -10,6 +10,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+PIP = (sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet")
 RECIPE = "1"  # goes up when the same packages would give another folder
 INSTALL_SECONDS = 1800.0  # hundreds of megabytes from a slow index
 GLIBC = ("2_28", "2014")  # the oldest systems that wheels are made for, as manylinux names them
 IMAGE_PYTHON = "3.11"  # of Debian 12, which our image is made of
 MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}  # Kubernetes' word -> that of wheels
+MOST_BUILT = 8  # packages without a wheel, of one list
+NO_WHEEL = re.compile(r"^ERROR: No matching distribution found for ([^\s(]+)", re.MULTILINE)
+INDEX_OPTIONS = ("-i", "-f", "--index-url", "--extra-index-url", "--no-index", "--find-links", "--trusted-host")
 UNREACHED = "after connection broken by"  # pip's warning; its error says only that it found nothing
 
 
@@ -50,11 +55,10 @@ class Runtime:
 
     def command(self) -> list[str]:
         """Return the pip that installs for it."""
-        pip = [sys.executable, "-P", "-m", "pip", "--disable-pip-version-check", "--quiet"]
         if self.interpreter:
-            return [*pip, "--python", self.interpreter, "install"]
+            return [*PIP, "--python", self.interpreter, "install"]
         platforms = [word for each in GLIBC for word in ("--platform", f"manylinux{_mark(each)}_{self.machine}")]
-        return [*pip, "install", "--python-version", self.version, "--only-binary", ":all:", *platforms]
+        return [*PIP, "install", "--python-version", self.version, "--only-binary", ":all:", *platforms]
 
 
 def _mark(glibc: str) -> str:
@@ -121,7 +125,15 @@ def _install(wanted: str, runtime: Runtime, folder: Path, beside: Path) -> None:
     asked.write_text(f"{wanted}\n", encoding="utf-8")
     command = [*runtime.command(), "--no-compile", "--target", str(staging / "packages"), "--requirement", str(asked)]
     try:
-        ran = subprocess.run(command, cwd=beside, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+        ran = _run(command, beside)
+        for _ in range(MOST_BUILT):
+            lacking = None if runtime.interpreter else NO_WHEEL.search(ran.stderr)
+            if not (ran.returncode and lacking):
+                break
+            index = [line for line in wanted.splitlines() if line.startswith(INDEX_OPTIONS)]
+            if not _built([*index, lacking[1]], staging, beside):
+                break
+            ran = _run([*command, "--find-links", str(staging / "wheels")], beside)
         if ran.returncode:
             errors = [line for line in ran.stderr.splitlines() if line.startswith("ERROR:")]
             why = (errors or ran.stderr.splitlines() or ["it gave no reason"])[-1].removeprefix("ERROR:").strip()
@@ -132,6 +144,19 @@ def _install(wanted: str, runtime: Runtime, folder: Path, beside: Path) -> None:
         raise PackagesFailed(f"pip failed: it took more than {error.timeout / 60:.0f} minutes") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _run(command: list[str], folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=INSTALL_SECONDS, check=False)
+
+
+def _built(lines: list[str], staging: Path, beside: Path) -> bool:
+    """Return whether a package that has no wheel could be built here, as one for any machine, which was not there."""
+    asked, wheels = staging / "sources.txt", staging / "wheels"
+    asked.write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    before = {*wheels.glob("*")}
+    ran = _run([*PIP, "wheel", "--no-deps", "--wheel-dir", str(wheels), "--requirement", str(asked)], beside)
+    return ran.returncode == 0 and any(each.name.endswith("-none-any.whl") for each in {*wheels.glob("*")} - before)
 
 
 def packed(folder: Path) -> Path:

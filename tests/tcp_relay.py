@@ -11,11 +11,11 @@ PIECE_BYTES = 1 << 16
 
 
 class Relay:
-    """Listens on 127.0.0.1 and carries bytes both ways."""
+    """Listens on 127.0.0.1, at a free port if `listens` is 0, and carries bytes both ways."""
 
-    def __init__(self, port: int) -> None:
-        self._to = port
-        self._listener = socket.create_server(("127.0.0.1", 0))
+    def __init__(self, port: int, *, host: str = "127.0.0.1", listens: int = 0) -> None:
+        self._to = (host, port)
+        self._listener = socket.create_server(("127.0.0.1", listens))
         self._open: list[socket.socket] = []
         self.port: int = self._listener.getsockname()[1]
         self.accepted = 0
@@ -33,7 +33,7 @@ class Relay:
             while True:
                 near, _ = self._listener.accept()
                 self.accepted += 1
-                far = socket.create_connection(("127.0.0.1", self._to))
+                far = socket.create_connection(self._to)
                 self._open += (near, far)
                 for ends in ((near, far), (far, near)):
                     threading.Thread(target=_carry, args=ends, daemon=True).start()

@@ -16,7 +16,6 @@ from sparkanywhere.jobs.spec import JobSpec, SpecError
 
 PROGRAM = Path(sail_program.__file__)
 REQUIREMENTS = PROGRAM.with_name("sail_requirements.txt")
-ALL_ADDRESSES = "0.0.0.0"
 NOT_SAILS = (
     *("jar_sets", "catalog", "packages", "jars", "executors", "executor_cores", "executor_memory", "executor_template"),
     *("dynamic_allocation", "spot", "keep_shuffle", "keep_warm"),
@@ -28,7 +27,7 @@ def sail_spec(spec: JobSpec, *, idle_seconds: float, is_on_this_host: bool) -> J
     options = (JOB_OPTIONS[name] for name in NOT_SAILS)
     if unfit := next((each for each in options if getattr(spec, each.name) != each.default), None):
         raise SpecError(f"{unfit.flag}: Sail has no JVM and no executors, --engine spark has.")
-    address, port = (LOOPBACK, 0) if is_on_this_host else (ALL_ADDRESSES, CONNECT_PORT)
+    address, port = (LOOPBACK, 0) if is_on_this_host else (sail_program.ALL_ADDRESSES, CONNECT_PORT)
     return replace(
         spec,
         application=str(PROGRAM),

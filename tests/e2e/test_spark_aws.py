@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -12,15 +13,19 @@ from sparkanywhere.client.kube_client import Access, KubeClient
 from sparkanywhere.jobs.spec import JobSpec
 from sparkanywhere.jobs.submission import new_suffix
 from sparkanywhere.jobs.submission import submit as submit_ours
+from sparkanywhere.local.kubeconfig import kubeconfig, write_kubeconfig
 from tests.aws_box.box import AwsBox
 from tests.aws_box.deployment import BUCKET, TOKEN
 from tests.aws_box.ecs_task import Document
 from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
+from tests.aws_box.session_manager import installed
 from tests.aws_box.spark_job import DRIVER, EXECUTOR, JOB_SECONDS, PARKED, pi_here, run_here, submit
+from tests.contexts import context_of
 from tests.e2e.conftest import GONE_SECONDS
+from tests.e2e.connect_clients import ENGINES, connecting
 from tests.e2e.docker_cluster import image_for
-from tests.e2e.spark_scenarios import NEWEST, PI, VERSIONS
+from tests.e2e.spark_scenarios import NEWEST, PI, VERSIONS, Spark
 from tests.functional.local_server import PROJECT
 from tests.waiting import until
 
@@ -165,6 +170,21 @@ def test_a_job_of_ours_with_s3_reads_and_writes_as_its_tasks_role(box: AwsBox, v
     said = box.client.kubectl("logs", made.name).stdout
     assert "set s3 writes and reads" in said, said[-3000:]
     assert box.client.phase(made.name) == "Succeeded"
+
+
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_connect_server_in_a_task_is_used_through_session_managers_port(
+    box: AwsBox, spark: Spark, tmp_path: Path, engine: str
+) -> None:
+    file = tmp_path / "kubeconfig"
+    write_kubeconfig(file, kubeconfig(box.url, token=TOKEN))
+    (programs := tmp_path / "bin").mkdir()
+    environ = {**context_of(file), "PATH": f"{installed(programs)}:{os.environ['PATH']}"}
+    with connecting(spark(NEWEST), tmp_path, environ) as connect, connect.client() as ana, connect.client() as wrong:
+        url = connect(*ENGINES[engine], "--user", "ana")
+
+        ana.use(url)
+        assert "UNAUTHENTICATED" in wrong.last_words(f"{url}x", "sum")
 
 
 def test_a_driver_that_is_deleted_takes_its_executors_along(box: AwsBox, tmp_path: Path) -> None:

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.contexts import context_of
+from tests.e2e.connect_clients import ENGINES, connecting
 from tests.e2e.docker_cluster import DockerCluster, docker_cluster, image_for
 from tests.e2e.pod_template import DRIVER, missing_of_template, submit_with_template
 from tests.e2e.spark_cluster import JOB_SECONDS, exit_code
 from tests.e2e.spark_scenarios import NEWEST, ONE, TWO, VERSIONS, Spark, SparkScenarios
+from tests.functional.test_job_attempts import run_out_of_memory
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.image, pytest.mark.spark, pytest.mark.slow]
@@ -38,6 +41,18 @@ class TestOnDocker(SparkScenarios):
     pass
 
 
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("engine", ENGINES)
+def test_a_connect_server_in_a_container_is_used_by_its_url(
+    spark: Spark, cluster: DockerCluster, tmp_path: Path, engine: str
+) -> None:
+    here = context_of(cluster.server.kubeconfig)
+    with connecting(spark(NEWEST), tmp_path, here) as connect, connect.client() as ana:
+        url = connect(*ENGINES[engine])
+
+        ana.use(url)
+
+
 def test_an_executor_out_of_memory_is_replaced(spark: Spark, cluster: DockerCluster) -> None:
     submitted = cluster.submit(spark(NEWEST), *cluster.program("eats_memory.py", "1", "0"), conf=TWO)
 
@@ -47,6 +62,10 @@ def test_an_executor_out_of_memory_is_replaced(spark: Spark, cluster: DockerClus
     assert "4 tasks came back" in said
     assert "137" in said, "Spark was not told how the executor ended"
     assert "OOM" in said
+
+
+def test_a_driver_that_the_kernel_ends_is_tried_again_with_more_memory(cluster: DockerCluster, tmp_path: Path) -> None:
+    run_out_of_memory(cluster.server, tmp_path)
 
 
 def test_pod_template_with_init_container_sidecar_secrets_config_and_spark_conf(

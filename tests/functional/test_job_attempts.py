@@ -109,30 +109,35 @@ def test_a_run_tells_by_its_event_log_which_executors_would_have_done(
     assert re.search(r"The same time with .* in place of 16 cores .*--executors \d+ --executor-cores", ran.stderr)
 
 
-EATS = """
-import sys
+MORE = "spark.driver.memoryOverhead=768m"
+EATS = f"""
+import os
 import time
 from pathlib import Path
 
-began = Path(sys.argv[1])
-is_first = not began.exists()
-began.touch()
+is_first = "{MORE}" not in Path(os.environ["SPARK_CONF_DIR"], "spark.properties").read_text()
 kept = bytearray(850 * 1024**2)
 kept[::4096] = bytes([1]) * len(kept[::4096])
 if is_first:
     time.sleep(300)  # until the pod's memory ends it
+print("had enough")
 """
+
+
+def run_out_of_memory(server: LocalServer, folder: Path) -> None:
+    """Run a job whose driver's first attempt has too little memory, and see the second one succeed."""
+    program = folder / "job.py"
+    program.write_text(EATS)
+    ran = run(server, "--auto-size", "--driver-memory", "512m", str(program))
+
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert f"--auto-size: attempt 2 of 4, with --conf {MORE}" in ran.stderr
+    assert f"It took --conf {MORE}: begin with that next time." in ran.stderr
+    assert ran.stdout == "had enough\n"
+    client = KubeClient(server.access)
+    until(lambda: left(client) == [], "nothing to be left")
 
 
 @pytest.mark.spark
 def test_a_driver_out_of_memory_is_tried_again_with_more(server: LocalServer, tmp_path: Path) -> None:
-    program = tmp_path / "job.py"
-    program.write_text(EATS)
-    ran = run(server, "--auto-size", "--driver-memory", "512m", str(program), str(tmp_path / "began"))
-
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    more = "--conf spark.driver.memoryOverhead=768m"
-    assert f"--auto-size: attempt 2 of 4, with {more}" in ran.stderr
-    assert f"It took {more}: begin with that next time." in ran.stderr
-    client = KubeClient(server.access)
-    until(lambda: left(client) == [], "nothing to be left")
+    run_out_of_memory(server, tmp_path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import subprocess
 import sys
 import tarfile
@@ -13,12 +14,13 @@ import pytest
 from sparkanywhere.python_packages import PackagesFailed, Runtime, ensure_packages, packed, requirements_of
 
 OURS = Runtime(sys.executable)
+WHEEL = "tiny-1.0-py3-none-any.whl"
 
 
 @pytest.fixture
 def wheel(tmp_path: Path) -> Path:
     """Return a wheel of one module, made by hand: no index is asked."""
-    path = tmp_path / "tiny-1.0-py3-none-any.whl"
+    path = tmp_path / WHEEL
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("tiny.py", "ANSWER = 42\n")
         archive.writestr("tiny-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n")
@@ -40,6 +42,29 @@ def test_packages_are_installed_once(tmp_path: Path, wheel: Path) -> None:
     assert ensure_packages(f"\n./{wheel.name}\n", OURS, cache=tmp_path / "cache", beside=tmp_path) == folder
     with tarfile.open(packed(folder)) as archive:
         assert "./tiny.py" in archive.getnames()
+
+
+SOURCES = {
+    "pyproject.toml": '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n',
+    "PKG-INFO": "Metadata-Version: 2.1\nName: tiny\nVersion: 1.0\n",
+    "backend.py": f"import shutil\ndef build_wheel(folder, *_): return shutil.copy({WHEEL!r}, folder) and {WHEEL!r}\n",
+}
+
+
+def test_a_package_that_comes_as_source_alone_is_built_for_an_image(tmp_path: Path, wheel: Path) -> None:
+    with tarfile.open(tmp_path / "tiny-1.0.tar.gz", "w:gz") as archive:
+        archive.add(wheel, f"tiny-1.0/{wheel.name}")
+        for name, text in SOURCES.items():
+            about = tarfile.TarInfo(f"tiny-1.0/{name}")
+            about.size = len(text)
+            archive.addfile(about, io.BytesIO(text.encode()))
+    wheel.unlink()
+
+    folder = ensure_packages(
+        f"--no-index\n--find-links {tmp_path}\ntiny==1.0\n", Runtime(), cache=tmp_path / "cache", beside=tmp_path
+    )
+
+    assert (folder / "tiny.py").read_text() == "ANSWER = 42\n"
 
 
 def test_what_cannot_be_installed_is_one_sentence_and_leaves_nothing(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 LISTENS = "Spark Connect listens on port"  # as connect_program.py says it
+ALL_ADDRESSES = "all-addresses"  # as an argument: of the pod
 LOOK_SECONDS = 2.0
 TABLES = ("/proc/net/tcp", "/proc/net/tcp6")
 ESTABLISHED = "01"
@@ -32,11 +33,12 @@ def main(idle_seconds: float, address: str, port: int, archive: str = "") -> Non
     if archive:
         folder = tempfile.mkdtemp(prefix="packages-")
         with tarfile.open(archive) as packages:
-            packages.extractall(folder, filter="data")
+            packages.extraction_filter = getattr(tarfile, "data_filter", None)  # Python 3.11.2 of our image has none
+            packages.extractall(folder)
         sys.path.insert(0, folder)
     from pysail.spark import SparkConnectServer  # type: ignore[import-not-found]  # within the pod alone
 
-    server = SparkConnectServer(address, port)
+    server = SparkConnectServer("0.0.0.0" if address == ALL_ADDRESSES else address, port)
     server.start(background=True)
     bound = server.listening_address[1]
     print(LISTENS, bound, flush=True)

@@ -23,6 +23,9 @@ for line in sys.stdin:
     what = line.strip()
     if what == "sum":
         print("the sum is", session.range(1000).repartition(4).selectExpr("sum(id)").collect()[0][0], flush=True)
+    elif what == "python":
+        doubled = udf(lambda number: 2 * number, "long")("id")
+        print([row[0] for row in session.range(3).select(doubled).collect()], flush=True)
     elif what == "keep":
         session.range(3).createOrReplaceTempView("kept")
         print(session.client._session_id, flush=True)

@@ -30,7 +30,7 @@ def test_its_pod_runs_the_program_and_no_spark_submit() -> None:
     pod = pod_of(job())
 
     program = "/opt/sparkanywhere/files/sail_program.py"
-    assert pod["spec"]["containers"][0]["args"] == ["python3", program, "90", "0.0.0.0", "15002"]
+    assert pod["spec"]["containers"][0]["args"] == ["python3", program, "90", "all-addresses", "15002"]
     assert pod["metadata"]["labels"][services.SERVICE] == "connect"
     assert pod["metadata"]["annotations"]["sparkanywhere.io/park"] == "false"
     assert services.secret_of(pod) == ""
