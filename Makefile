@@ -91,7 +91,7 @@ $(DYNOXIDE)/bin/dynoxide:
 
 test-all: test test-slow test-clients test-dynoxide ## Run every test
 
-soak: $(DEV) ## Send drawn requests, and hold watches under faults to lists, for MINUTES=10 (SEED=n: the same again)
+soak: $(DEV) ## Send drawn requests, hold watches of two servers to lists under faults and kills, and simulate, for MINUTES=10 (SEED=n)
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")
 
 simulate: $(DEV) ## Run a control plane, its store and its tasks by virtual time under drawn faults (SEEDS=500; SEED=n: one, with its trace)

@@ -1,4 +1,4 @@
-"""`make soak`: requests drawn at random and watches under faults, round after round with other seeds, for MINUTES.
+"""`make soak`: requests drawn at random, watches under faults, and simulations, round after round, for MINUTES.
 
 python -m tests.soak [--minutes 10] [--seed N] prints the seed first, then each round with counts. The first fault
 ends it with a traceback and exit code 1.
@@ -9,7 +9,9 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import random
 import secrets
+import subprocess
 import sys
 import tempfile
 import time
@@ -18,12 +20,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chalicelib.storage.sqlite.storage import SqliteStorage
+from tests.contract import dynoxide
 from tests.fuzz.fuzzer import Fuzzer
 from tests.fuzz.requests import Requests
 from tests.unit.controllers.world import World
 from tests.watches import rounds
 
 ROUND_SECONDS = 30.0
+SIMULATED = 100  # seeds of the simulation in a round
 WORLD_REQUESTS = 1500  # after which quotas, limits and definitions that were drawn let little through: a new one
 
 
@@ -42,6 +46,15 @@ def fuzz(folder: Path, seed: str) -> Counter[str]:
     return counts
 
 
+def simulation(seed: str) -> Counter[str]:
+    """Run seeds of `make simulate` in a process of their own; return how many. Raises AssertionError."""
+    first = random.Random(seed).randrange(10**6, 10**9)
+    options = ["--first", str(first), "--seeds", str(SIMULATED), "--workers", "1"]
+    done = subprocess.run([sys.executable, "-m", "tests.simulation", *options], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+    return Counter(seeds=SIMULATED)
+
+
 def main() -> int:
     """Go round until the time is over; return the exit code."""
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
@@ -56,7 +69,10 @@ def main() -> int:
         "requests": fuzz,
         "watches on SQLite": lambda folder, seed: rounds.run("sqlite", folder, seed, seconds=ROUND_SECONDS),
         "watches on DynamoDB": lambda folder, seed: rounds.run("dynamodb", folder, seed, seconds=ROUND_SECONDS),
+        "simulation": lambda _, seed: simulation(seed),
     }
+    if not dynoxide.missing():
+        kinds["watches on dynoxide"] = lambda folder, seed: rounds.run("dynoxide", folder, seed, seconds=ROUND_SECONDS)
     end, number = time.monotonic() + options.minutes * 60, 0
     while time.monotonic() < end:
         for name, run in kinds.items():

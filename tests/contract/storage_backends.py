@@ -117,6 +117,11 @@ class DynamoStores:
         self.backoff = Backoff(chance=lambda: random.random() / 10)
         self._opened: list[DynamoStorage] = []
 
+    @property
+    def place(self) -> str:
+        """Return the endpoint and the table, for other processes."""
+        return f"{self._endpoint}#{self._table_name}"
+
     def open(self) -> Storage:
         """Return a new handle on the table."""
         storage = DynamoStorage(

@@ -19,7 +19,7 @@ from chalicelib.storage.base import Storage, StorageError
 from chalicelib.storage.sqlite.storage import SqliteStorage
 from tests.api_client import ApiClient
 from tests.contract.fake_dynamodb import Faults
-from tests.contract.storage_backends import Clock, FakeStores
+from tests.contract.storage_backends import Clock, DynoxideStores, FakeStores
 from tests.watches.informer import Informer
 from tests.watches.writer import NAMESPACE, Writer
 
@@ -27,8 +27,8 @@ WATCHES: tuple[Literal["streamed", "buffered"], ...] = ("streamed", "buffered")
 STORES = ("sqlite", "dynamodb")
 COMPACT_SECONDS = 0.7  # between two compactions
 # Which events they keep: on DynamoDB those of which a part may not be visible yet, as the store counts on.
-KEEP_SECONDS = {"sqlite": -1.0, "dynamodb": 2.0}
-LAG_SECONDS = {"sqlite": 0.4, "dynamodb": 3.5}
+KEEP_SECONDS = {"sqlite": -1.0, "dynamodb": 2.0, "dynoxide": 2.0}
+LAG_SECONDS = {"sqlite": 0.4, "dynamodb": 3.5, "dynoxide": 3.5}
 LIFE_SECONDS = (0.3, 1.5)  # of a writer process, which starts within 0.3 s
 WRITERS = 2  # threads
 END_SECONDS = 60.0  # until every informer has caught up: buffered watches hold for two
@@ -48,7 +48,7 @@ def run(store: str, folder: Path, seed: object, *, seconds: float) -> Counter[st
     draw = Random(f"{store} {seed}")
     stop = threading.Event()
     with contextlib.ExitStack() as stack:
-        handles = stack.enter_context(_sqlite(folder) if store == "sqlite" else _dynamodb(draw))
+        handles, place = stack.enter_context(_opened(store, folder, draw))
         planes = [stack.enter_context(_plane(folder / kind, kind, next(handles))) for kind in ("streamed", "buffered")]
         informers = [
             Informer(
@@ -57,15 +57,15 @@ def run(store: str, folder: Path, seed: object, *, seconds: float) -> Counter[st
                 query,
                 draw.random(),
                 lag_seconds=LAG_SECONDS[store],
-                misses_deletions=store == "dynamodb",
+                misses_deletions=store != "sqlite",
             )
             for plane in planes
             for path, query in COLLECTIONS
         ]
         changes = [_writing(next(handles), draw.random(), stop) for _ in range(WRITERS)]
         changes.append(threading.Thread(target=_compact, args=(next(handles), KEEP_SECONDS[store], stop), daemon=True))
-        if store == "sqlite":
-            killing = (folder / "objects.sqlite", Random(draw.random()), stop)
+        if place:
+            killing = (place, Random(draw.random()), stop)
             changes.append(threading.Thread(target=_kill_writers, args=killing, daemon=True))
         starts = [*(each.start for each in informers), *(each.start for each in changes)]
         for start in starts:
@@ -94,16 +94,34 @@ def _plane(folder: Path, watch: Literal["streamed", "buffered"], storage: Storag
         plane.close()
 
 
+Opened = tuple[Iterator[Storage], str]  # handles on one store, and where other processes find it, "" for nowhere
+
+
+def _opened(store: str, folder: Path, draw: Random) -> contextlib.AbstractContextManager[Opened]:
+    if store == "sqlite":
+        return _sqlite(folder)
+    return _dynoxide(folder) if store == "dynoxide" else _dynamodb(draw)
+
+
 @contextlib.contextmanager
-def _sqlite(folder: Path) -> Iterator[Iterator[Storage]]:
+def _sqlite(folder: Path) -> Iterator[Opened]:
     """Yield what opens handles on one file."""
+    path = folder / "objects.sqlite"
     with contextlib.ExitStack() as stack:
-        made = (SqliteStorage(folder / "objects.sqlite") for _ in iter(int, 1))
-        yield (stack.enter_context(contextlib.closing(each)) for each in made)
+        made = (SqliteStorage(path) for _ in iter(int, 1))
+        yield (stack.enter_context(contextlib.closing(each)) for each in made), str(path)
 
 
 @contextlib.contextmanager
-def _dynamodb(draw: Random) -> Iterator[Iterator[Storage]]:
+def _dynoxide(folder: Path) -> Iterator[Opened]:
+    """Yield what opens handles on one table of a DynamoDB by others."""
+    with contextlib.closing(DynoxideStores(folder)) as stores:
+        stores.clock = _RealClock()
+        yield (stores.open() for _ in iter(int, 1)), stores.place
+
+
+@contextlib.contextmanager
+def _dynamodb(draw: Random) -> Iterator[Opened]:
     """Yield what opens handles on one table whose transactions conflict, are throttled, show late or lose answers."""
     faults = Faults(
         conflict_every=draw.choice((5, 11)),
@@ -113,7 +131,7 @@ def _dynamodb(draw: Random) -> Iterator[Iterator[Storage]]:
     )
     with contextlib.closing(FakeStores(faults, seed=draw.randrange(1 << 30))) as stores:
         stores.clock = _RealClock()
-        yield (stores.open() for _ in iter(int, 1))
+        yield (stores.open() for _ in iter(int, 1)), ""
 
 
 class _RealClock(Clock):
@@ -137,10 +155,10 @@ def _compact(storage: Storage, keep_seconds: float, stop: threading.Event) -> No
             storage.expire_events(keep_seconds)
 
 
-def _kill_writers(path: Path, draw: Random, stop: threading.Event) -> None:
+def _kill_writers(place: str, draw: Random, stop: threading.Event) -> None:
     """Start writers in processes of their own, one after another, and kill each in the middle of something."""
     while not stop.is_set():
-        command = [sys.executable, "-m", "tests.watches.writer", str(path), str(draw.random())]
+        command = [sys.executable, "-m", "tests.watches.writer", place, str(draw.random())]
         with subprocess.Popen(command) as process:
             stop.wait(draw.uniform(*LIFE_SECONDS))
             process.kill()

@@ -1,6 +1,6 @@
 """What changes under watches: ConfigMaps that are created, relabelled, deleted, one by one or several at once.
 
-python -m tests.watches.writer FILE SEED does so to a SQLite store until it is killed.
+python -m tests.watches.writer FILE SEED does so to a SQLite store until it is killed; URL#TABLE is one of DynamoDB.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from random import Random
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import Change, KeyNotFound, Storage, StorageError, StoredObject
+from chalicelib.storage.dynamodb.storage import DynamoStorage
 from chalicelib.storage.keys import object_key
 from chalicelib.storage.sqlite.storage import SqliteStorage
 
@@ -80,8 +81,10 @@ class Writer:
 
 def main() -> None:
     """Write until killed."""
-    path, seed = sys.argv[1:]
-    writer = Writer(SqliteStorage(path), seed)
+    place, seed = sys.argv[1:]
+    endpoint, _, table = place.partition("#")
+    storage = DynamoStorage(table, region="us-east-1", endpoint=endpoint) if table else SqliteStorage(place)
+    writer = Writer(storage, seed)
     while True:  # the way out is SIGKILL
         writer.step()
 
