@@ -13,7 +13,7 @@ from tests.simulation.timeline import Violation
 from tests.unit.controllers.ledger import stored, told_seconds
 from tests.unit.controllers.world import World
 
-UNSEEN_SECONDS = 10  # from the removal of a pod until its task is removed, whose end nobody has seen
+UNSEEN_SECONDS = 30  # from the forced removal of a pod to that of its task, by slow calls, whose end nobody sees
 
 
 class Ended(Protocol):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import traceback
 import uuid
 from collections import Counter
 from dataclasses import replace
@@ -124,6 +125,7 @@ def simulate(seed: int) -> tuple[Counter[str], str, list[str]]:
     simulation = Simulation(seed)
     try:
         return simulation.run(), "", simulation.timeline.trace
-    except Violation as found:
+    except (Violation, Exception) as error:  # whatever is raised here is a fault, of the code or of the simulation
+        found = str(error) if isinstance(error, Violation) else traceback.format_exc()
         simulation.timeline.note(f"VIOLATION: {found}")
-        return Counter(), str(found), simulation.timeline.trace
+        return Counter(), found, simulation.timeline.trace

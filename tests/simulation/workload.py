@@ -9,7 +9,6 @@ from collections.abc import Callable, Generator, Sequence
 from random import Random
 from typing import Any
 
-from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.apimachinery.types import JSON
 from chalicelib.storage.base import Storage
 from tests.simulation.process import LOST, Process
@@ -92,7 +91,7 @@ def application(clients: Clients, name: str) -> Script:
 
     def configure(w: World) -> None:
         text = PROPERTIES.replace("=2", f"={count}")
-        w.create("configmaps", conf_of(name), metadata=_owned_by(w, name), data={"spark.properties": text})
+        w.create("configmaps", conf_of(name), metadata=w.owner_of(name), data={"spark.properties": text})
 
     if not (yield from clients.insist(f"POST driver {name}", submit)):
         return
@@ -117,7 +116,6 @@ def _executors(clients: Clients, name: str, count: int) -> Script:
             memory = draw.choice(("1408Mi", "1408Mi", "1408Mi", "3Gi"))
 
             def ask(w: World, number: int = number, memory: str = memory) -> None:
-                _owned_by(w, name)
                 create_executor(w, number, driver=name, prefix=f"{name}-", memory=memory)
 
             yield from clients.insist(f"POST executor {name}-exec-{number}", ask)
@@ -125,12 +123,6 @@ def _executors(clients: Clients, name: str, count: int) -> Script:
             victim = f"{name}-exec-{draw.randrange(1, number + 1)}"
             yield from clients.insist(f"DELETE {victim}", _deletion(victim, draw))
         yield draw.randrange(1, 25)
-
-
-def _owned_by(w: World, name: str) -> JSON:
-    if w.get("pods", name) is None:
-        raise not_found("pods", name)
-    return w.owner_of(name)
 
 
 def _deletion(name: str, draw: Random, resource: str = "pods") -> Request:

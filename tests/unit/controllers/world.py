@@ -7,6 +7,7 @@ import uuid
 from dataclasses import replace
 from typing import Any
 
+from chalicelib.apimachinery.rules.status import not_found
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from chalicelib.controllers.runtime.background import Workers, guarded
@@ -126,9 +127,10 @@ class World:
             self.pods.observe(state)
 
     def owner_of(self, name: str = "a", *, resource: str = "pods", blocks: bool = False) -> JSON:
-        """Return the ownerReference to a stored object, as metadata for its dependents."""
+        """Return the ownerReference to a stored object, as metadata for its dependents. Raises 404."""
         owner = self.get(resource, name)
-        assert owner is not None
+        if owner is None:
+            raise not_found(resource, name)
         kind = {"pods": "Pod", "configmaps": "ConfigMap"}[resource]
         reference = {"apiVersion": "v1", "kind": kind, "name": name, "uid": owner["metadata"]["uid"]}
         return {"ownerReferences": [{**reference, **({"blockOwnerDeletion": True} if blocks else {})}]}
