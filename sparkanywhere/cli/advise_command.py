@@ -26,7 +26,7 @@ from sparkanywhere.sizing.report import ASKED_BYTES, lines, record, report
 @with_target
 def advise(client: KubeClient, target: Target, *, application: str, events: str, output: str) -> None:
     """Say what a job's executors used, and which size of them would have done the same for less."""
-    if problem := "://" in events and place_problem("--events", events):
+    if problem := ":" in events and place_problem("--events", events):
         raise SpecError(problem)
     found = find_application(client, target.namespace, application)
     driver = found.driver or {"metadata": {}}
