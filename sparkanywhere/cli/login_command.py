@@ -11,7 +11,6 @@ from typing import Any
 
 import click
 
-from sparkanywhere.aws.plane_checks import CALLED, EVENTS, SCHEDULE
 from sparkanywhere.cli.target_options import errors_as_sentences
 from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.kubeconfig_file import set_context
@@ -29,14 +28,14 @@ def deployment_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--region", default="", help="AWS region. Default: where it was deployed from here, the profile's, us-east-1."
     )(command)
-    command = click.option("--stage", default=STAGE, callback=_stage, show_default=True, help="Terraform's stage.")(
+    command = click.option("--stage", default=STAGE, callback=_plain, show_default=True, help="Terraform's stage.")(
         command
     )
     return click.option("--name", default=NAME, callback=_plain, show_default=True, help="Terraform's name.")(command)
 
 
 def _plain(_context: click.Context, _parameter: click.Parameter, value: str) -> str:
-    """Refuse what could be no part of a folder's name; how long it may be is Terraform's to say."""
+    """Refuse what could be no part of a folder's name; Terraform says how long it may be, and which names are taken."""
     if not PLAIN.fullmatch(value):
         raise click.BadParameter("it takes lower-case letters, digits and dashes, and begins with a letter")
     return value
@@ -45,13 +44,6 @@ def _plain(_context: click.Context, _parameter: click.Parameter, value: str) -> 
 def context_of(name: str, stage: str) -> str:
     """Return what a deployment's context is called, unless its user names it."""
     return stage if name == NAME else f"{name}-{stage}"
-
-
-def _stage(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    """Refuse the name of a function: the API of NAME-prod's stage launch would be called as NAME's, prod, launches."""
-    if value in (EVENTS, SCHEDULE, *CALLED):
-        raise click.BadParameter(f"{value} is the name of a function that every deployment has")
-    return _plain(context, parameter, value)
 
 
 @click.command(epilog="Examples: sparkanywhere login; sparkanywhere login --name team-b --region eu-west-1 --context b")

@@ -48,8 +48,8 @@ class Stranger:
     home: Path
     environ: dict[str, str]
 
-    def run(self, *words: str, answer: str = "") -> str:
-        """Run the command; return what it said, standard error first."""
+    def run(self, *words: str, answer: str = "", code: int = 0) -> str:
+        """Run the command, which ends with `code`; return what it said, standard error first."""
         command = [str(self.installed.command), *words]
         ran = subprocess.run(
             command,
@@ -61,7 +61,7 @@ class Stranger:
             timeout=SECONDS,
             check=False,
         )
-        assert ran.returncode == 0, f"{words}: {ran.stdout}\n{ran.stderr}"
+        assert ran.returncode == code, f"{words}: {ran.stdout}\n{ran.stderr}"
         return ran.stderr + ran.stdout
 
     def kubectl(self, *words: str) -> str:
@@ -112,6 +112,8 @@ def stranger(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Strang
 def test_the_wheel_deploys_what_answers_and_takes_it_down_again(stranger: Stranger) -> None:
     dry = stranger.run("deploy", "aws", "--dry-run")
     assert "kms_key $1.00, and cents for a function that runs once a minute" in dry
+    refused = stranger.run("deploy", "aws", "--stage", "launch", "--dry-run", code=1)
+    assert "stage is no function's name: launch, resync or stream" in refused
     assert stranger.left() == []
 
     said = stranger.run("deploy", "aws", answer="y\n")

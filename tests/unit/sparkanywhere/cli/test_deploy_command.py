@@ -229,11 +229,3 @@ def test_a_protected_deployment_goes_once_destroy_is_told_so_beside_it(tmp_path:
     assert "deletion_protection was set" in refused.output
     assert "deletion_protection was set" not in let_go.output
     assert tmp_path.joinpath(".local").exists()
-
-
-@pytest.mark.parametrize("stage", ["launch", "resync", "stream", "task_events"])
-def test_a_stage_is_not_called_as_a_function(stage: str) -> None:
-    refused = deploy("--name", "alpha-prod", "--stage", stage)
-
-    assert refused.exit_code == 2
-    assert f"{stage} is the name of a function that every deployment has" in refused.stderr
