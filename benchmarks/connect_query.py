@@ -22,6 +22,7 @@ ROWS = 4_000_000  # of eight bytes: 32 MB
 ROWS_MB = ROWS * 8 / 1e6
 
 QUERIES = 8  # the first two are told apart
+ENGINES = {"spark": ("--executors", "2"), "sail": ("--engine", "sail", "--any-local-user")}
 # Reads the URL; prints the seconds of the session, of each query, and of the large result as JSON.
 CLIENT = """
 import json, sys, time
@@ -39,11 +40,11 @@ print(json.dumps([*seconds, time.perf_counter() - began]))
 """
 
 
-def ask(version: Version, spark: str, *, queries: int = QUERIES, engine: str = "") -> list[float]:
+def ask(version: Version, spark: str, *, queries: int = QUERIES, engine: str = "spark") -> list[float]:
     """Start a server and ask it; return the seconds until its URL, of the session, each query, and a large result."""
     began = time.perf_counter()
     with subprocess.Popen(
-        version.command("connect", "--until-eof", "--executors", "2", *(("--engine", engine) if engine else ())),
+        version.command("connect", "--until-eof", *ENGINES[engine]),
         cwd=version.tree,
         env=version.environ,
         stdin=subprocess.PIPE,
@@ -78,7 +79,7 @@ def _answers(url: str, home: Path, queries: int) -> list[float]:
 
 def run() -> str:
     """Measure both engines by turns; `ROUNDS=n` times. Return the table."""
-    measured: dict[str, list[list[float]]] = {"spark": [], "sail": []}
+    measured: dict[str, list[list[float]]] = {engine: [] for engine in ENGINES}
     with versions("", SPARK) as (version,):
         version.warm_up(SPARK)
         ask(version, SPARK, engine="sail", queries=1)  # its packages are installed once
