@@ -72,6 +72,7 @@ ROWS = [
     ("history --events ''", "--events is empty"),
     ("advise etl --events ''", "--events is empty"),
     ("deploy aws --region ''", "--region is empty"),
+    ("deploy aws --name '' --dry-run", "--name is empty"),
     ("image --with ''", "--with is empty"),
     ("image --push ''", "--push is empty"),
     ("connect --idle nan", "--idle nan is no number."),

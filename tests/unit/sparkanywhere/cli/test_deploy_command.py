@@ -207,7 +207,7 @@ def test_a_region_that_nobody_names_is_terraforms_own(
 
 
 @pytest.mark.parametrize("option", ["--name", "--stage"])
-@pytest.mark.parametrize("value", ["../../../../evil", "a b/../c", "/abs", "PROD", "-x", ""])
+@pytest.mark.parametrize("value", ["../../../../evil", "a b/../c", "/abs", "PROD", "-x"])
 def test_a_name_that_leads_out_of_the_folder_of_deployments_makes_nothing(
     option: str, value: str, tmp_path: Path
 ) -> None:
