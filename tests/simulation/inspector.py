@@ -13,7 +13,7 @@ from chalicelib.apimachinery.accessors import is_terminal, labels_of, owners_of,
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.podmodel.budget import max_usd
 from chalicelib.controllers.podmodel.parked import is_parked, is_warm
-from chalicelib.controllers.podmodel.record import LOST, handle_of
+from chalicelib.controllers.podmodel.record import handle_of, is_lost
 from chalicelib.providers.base import TaskState
 from chalicelib.storage.base import Storage
 from tests.simulation.tasks import LivingTasks
@@ -122,4 +122,4 @@ def is_true(pod: JSON, task: TaskState) -> bool:
         return any(each.started_at or each.exit_code is not None for each in task.containers)
     if phase == "Succeeded":
         return has_ended and set(codes) == {0}
-    return phase != "Failed" or status_of(pod).get("reason") != LOST or has_ended
+    return phase != "Failed" or not is_lost(pod) or has_ended

@@ -71,9 +71,13 @@ class Garbage:
                     self._reconcile(self._storage.get_by_uid(metadata["uid"]).key, metadata["uid"])
 
     def is_held(self, obj: JSON) -> bool:
-        """Return whether a deleting object waits for its dependents (see release)."""
-        finalizers = obj["metadata"].get("finalizers") or ()
-        return is_deleting(obj) and bool({FOREGROUND, ORPHAN} & set(finalizers))
+        """Return whether a deleting object waits for its dependents (see release), or for nothing.
+
+        Nothing is what holds one whose deletion was written by a process that died before the removal.
+        """
+        finalizers = set(obj["metadata"].get("finalizers") or ())
+        is_left = not finalizers and obj["metadata"].get("deletionGracePeriodSeconds") == 0
+        return is_deleting(obj) and (is_left or bool({FOREGROUND, ORPHAN} & finalizers))
 
     def release(self, uid: str) -> None:
         """Do for a deleting object what its finalizers ask: orphan its dependents, or delete them first."""
@@ -85,7 +89,7 @@ class Garbage:
         if not self.is_held(obj):
             return
         dependents = self._dependents(obj)
-        if ORPHAN in obj["metadata"]["finalizers"]:
+        if ORPHAN in (obj["metadata"].get("finalizers") or ()):
             for dependent in dependents:
                 self._drop_owners(dependent, {uid})
         else:

@@ -9,7 +9,7 @@ from chalicelib.apimachinery.accessors import annotations_of, is_deleting, is_te
 from chalicelib.apimachinery.rules.integers import parse_int64
 from chalicelib.apimachinery.rules.time import find_time, format_time
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.container_status import last_end
+from chalicelib.controllers.podmodel.container_status import all_statuses, last_end
 from chalicelib.controllers.podmodel.parked import is_parked
 from chalicelib.controllers.podmodel.refusals import CONTAINER_REASONS, Refusal, is_driver
 from chalicelib.controllers.podmodel.start_phases import start_text
@@ -178,7 +178,14 @@ def without_task(pod: JSON, state: TaskState, *, now: datetime) -> JSON | None:
 
 def has_seen_end(pod: JSON) -> bool:
     """Return whether a pod tells how its task ended. One that counts as lost may run: a provider shows it late."""
-    return bool(handle_of(pod)) and is_terminal(pod) and status_of(pod).get("reason") != LOST
+    return bool(handle_of(pod)) and is_terminal(pod) and not is_lost(pod)
+
+
+def is_lost(pod: JSON) -> bool:
+    """Return whether nobody has told how a pod's task ended, whatever the pod itself has failed by."""
+    states = [each.get("state") or {} for each in all_statuses(pod)]
+    said = (state.get("terminated") or state.get("waiting") or {} for state in states)
+    return any(each.get("reason") == LOST for each in (status_of(pod), *said))
 
 
 def lost_task(pod: JSON, *, now: datetime, is_deleted: bool = False) -> TaskState:

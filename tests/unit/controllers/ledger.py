@@ -5,9 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from functools import partial
 
-from chalicelib.apimachinery.accessors import status_of
 from chalicelib.apimachinery.types import JSON
-from chalicelib.controllers.podmodel.record import LOST
+from chalicelib.controllers.podmodel.record import is_lost
 from chalicelib.providers.base import TaskState
 from sparkanywhere.jobs.applications import Application, group
 from tests.unit.controllers.world import World
@@ -43,7 +42,7 @@ def assert_told_once(w: World) -> None:
     """Hold that each second of all tasks is told of once; a lost task counts until that is found out."""
     told, lived = round(told_seconds(w)), round(lived_seconds(w))
     pods = [*stored(w, "pods"), *(each["pod"] for each in stored(w, "podrecords"))]
-    if any(status_of(each).get("reason") == LOST for each in pods):
+    if any(map(is_lost, pods)):
         assert told >= lived
     else:
         assert told == lived

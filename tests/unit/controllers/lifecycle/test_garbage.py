@@ -503,3 +503,16 @@ def test_claim_of_a_finished_pod_goes_with_the_next_sweep(w: World) -> None:
     w.run_chores()
 
     assert w.get("persistentvolumeclaims", "data") is None
+
+
+def test_what_was_marked_by_a_process_that_died_before_the_removal_is_removed(w: World) -> None:
+    w.create("configmaps", "c", metadata={"finalizers": ["example.com/held"]}, data={})
+    w.delete("configmaps", "c")
+    left = w.storage.get("/registry/configmaps/ns/c")
+    marked = left.object()
+    del marked["metadata"]["finalizers"]
+    w.storage.update(left.key, marked, expected_revision=left.revision)
+
+    list(w.controllers.lifecycle.garbage.sweep())
+
+    assert w.get("configmaps", "c") is None
