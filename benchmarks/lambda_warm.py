@@ -108,11 +108,12 @@ def _verbs(client: Client) -> dict[str, Callable[[int], None]]:
 def _launch_all(deployment: Deployment, client: Client) -> None:
     """Have the launch function give every pod its task, and end."""
     deployment.lambda_api.lose = lambda _: False
-    deployment.run_schedule()
-    until(
-        lambda: all(TASK_ANNOTATION in each["metadata"].get("annotations", {}) for each in client.get(PODS)["items"]),
-        "the tasks",
-    )
+
+    def launched() -> bool:
+        deployment.run_schedule()  # again and again: it comes back to what ECS has throttled
+        return all(TASK_ANNOTATION in each["metadata"].get("annotations", {}) for each in client.get(PODS)["items"])
+
+    until(launched, "the tasks")
     until(lambda: deployment.launch.is_idle, "the launch function to end")
 
 
