@@ -21,6 +21,7 @@ from pathlib import Path
 
 from benchmarks.aws_site import FABRIC8, Counts, Json, Prices, Site, watching
 from benchmarks.aws_writes import executors_of
+from chalicelib.resources.pods.marks import PARK
 from tests.aws_box.client import PODS
 from tests.aws_box.package import Package, make_package
 
@@ -95,6 +96,7 @@ def _job_hour(site: Site, executors: int) -> Counts:
     labels, name = driver["metadata"]["labels"], driver["metadata"]["name"]
     application = f"spark-app-selector={labels['spark-app-selector']}"
     theirs = f"{application},{EXECUTORS}"
+    driver["metadata"].setdefault("annotations", {})[PARK] = "false"  # the fake has started it before tasks are parked
     with site.counted() as start:
         owner = _create_driver(site, driver)
     with watching(site, fieldSelector=f"metadata.name={name}"), watching(site, labelSelector=theirs):
