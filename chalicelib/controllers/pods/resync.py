@@ -200,8 +200,7 @@ class Resync:
         for handle, untold in by_handle.items():
             pod = untold.object()
             started = find_time(status_of(pod).get("startTime"))
-            is_new = not is_deleting(pod) and not self._has_passed(started, self._times.lost)
-            if handle in answer.untold or is_new:
+            if handle in answer.untold or not self._has_passed(started, self._times.lost):
                 continue
             if handle in self._missed:
                 each_alone(partial(self._pods.observe, lost_task(pod, now=self._clock())), default=None)

@@ -129,6 +129,24 @@ def test_task_that_the_provider_lost_makes_the_pod_fail(w: World) -> None:
     assert (status["phase"], status["reason"]) == ("Failed", "TaskLost")
 
 
+def test_new_task_of_a_deleting_pod_may_only_not_be_known_yet(w: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    w.create_pod()
+    w.observe_all()
+    monkeypatch.setattr(w.provider, "stop", lambda *_, **__: None)  # it takes its grace to end
+    monkeypatch.setattr(w.provider, "describe", lambda _: [])
+    w.delete("pods", "a")
+
+    w.pass_time(20)
+    resync(w)
+    resync(w)
+    assert w.phase() == "Running"
+
+    w.pass_time(41)
+    resync(w)
+    resync(w)
+    assert w.get("pods", "a") is None
+
+
 def test_answers_without_a_task_count_only_if_none_with_it_is_between(
     w: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
