@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from chalicelib.apimachinery.accessors import labels_of
 from chalicelib.apimachinery.types import JSON
 from sparkanywhere.cli import reach
 from sparkanywhere.cli.connect_server import up
@@ -17,13 +18,13 @@ from sparkanywhere.cli.terminal import echo
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import KubeClient
 from sparkanywhere.jobs import event_log, services
-from sparkanywhere.jobs.capacity import find_provider
+from sparkanywhere.jobs.capacity import check_events, find_provider
 from sparkanywhere.jobs.jar_sets import sets_of_place
 from sparkanywhere.jobs.job_fields import DEFAULT_SPARK
 from sparkanywhere.jobs.memory_size import parse_mib
-from sparkanywhere.jobs.services import HISTORY, HISTORY_PORT, find_running, history_pod, stop_all
+from sparkanywhere.jobs.services import EVENTS, HISTORY, HISTORY_PORT, events_label, find_running, history_pod, stop_all
 from sparkanywhere.jobs.spec import SpecError
-from sparkanywhere.jobs.spec_problems import place_problem
+from sparkanywhere.jobs.spec_problems import FOLDER, place_problem
 from sparkanywhere.jobs.submission import new_suffix, submit
 from sparkanywhere.jobs.working_folder import callers_folder
 
@@ -62,6 +63,11 @@ def history(
     is_ours = pod is None
     if pod is None:
         pod = _start_history(client, target, options)
+    elif options["events"] and labels_of(pod).get(EVENTS) != events_label(options["events"]):
+        raise SpecError(
+            f"{pod['metadata']['name']} runs, over other event logs than --events {options['events']}:"
+            " `sparkanywhere history --stop` ends it first."
+        )
     pod, _ = up(client, target, pod, HISTORY, is_ours=is_ours)
     if not only_start:
         reach.show(target, pod, HISTORY_PORT, opens=opens, forwards=forward)
@@ -80,6 +86,8 @@ def _start_history(client: KubeClient, target: Target, options: dict[str, Any]) 
             "Pods of this control plane have no lasting place for event logs: --events s3://bucket/path says where"
             " they are."
         )
+    if directory.startswith(FOLDER):
+        check_events(client, target.namespace, directory, is_here=reach.is_here(target.access))
     spec = services.history_spec(
         directory, spark=options["spark"], image=options["image"], heap=options["memory"], conf=conf
     )

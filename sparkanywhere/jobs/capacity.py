@@ -6,6 +6,8 @@ grow as it needs.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from chalicelib.apimachinery.accessors import labels_of, spec_of, status_of
 from chalicelib.apimachinery.rules.quantity import parse_quantity
 from chalicelib.apimachinery.types import JSON
@@ -58,6 +60,21 @@ def check_shuffle(client: KubeClient, spec: JobSpec) -> None:
             f"--keep-shuffle {spec.keep_shuffle} is a folder of this machine, which pods of provider {provider.name}"
             " do not share: name a bucket, such as s3://bucket/shuffle."
         )
+
+
+def check_events(client: KubeClient, namespace: str, folder: str, *, is_here: bool) -> None:
+    """Return if pods see a folder of event logs, or that is not known; `is_here`: the control plane is on this machine.
+
+    A history server without its folder logs that it is up, and ends. Raises SpecError, ApiError, ApiUnreachable.
+    """
+    provider = find_provider(client, namespace)
+    if provider is not None and provider.network != "host":
+        raise SpecError(
+            f"--events {folder} is a folder, which pods of provider {provider.name} do not see: name a bucket, such as"
+            " s3://bucket/event-logs."
+        )
+    if is_here and provider is not None and not Path(folder.removeprefix("file://")).is_dir():
+        raise SpecError(f"--events {folder} is no folder of this machine.")
 
 
 def check_warm(client: KubeClient | None) -> None:

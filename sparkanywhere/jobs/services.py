@@ -11,6 +11,7 @@ import shlex
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from chalicelib.apimachinery.accessors import TERMINAL_PHASES, is_terminal, phase_of, status_of
@@ -36,6 +37,7 @@ TOKEN_KEY = "token"
 LOOPBACK = "127.0.0.1"
 SECRET_REF = "spark.kubernetes.driver.secretKeyRef."  # the driver's alone, not the executors'
 OLDEST_MAJOR = 4  # PyPI's Spark 3.5 does not hold the server's jar
+EVENTS = "sparkanywhere.io/events"
 HISTORY_NAME = "spark-history"
 HISTORY_PORT = 18080
 HISTORY_CLASS = "org.apache.spark.deploy.history.HistoryServer"
@@ -209,10 +211,15 @@ def history_spec(directory: str, *, spark: str, image: str, heap: str, conf: Map
         image=image,
         driver_memory=heap,
         jar_sets=sets_of_place(directory),
-        labels={SERVICE: HISTORY.label},
+        labels={SERVICE: HISTORY.label, EVENTS: events_label(directory)},
         event_log=False,
         conf=_history_conf(directory, conf),
     )
+
+
+def events_label(directory: str) -> str:
+    """Return what the label of a history server says of where it reads: a label holds no URL."""
+    return sha256(directory.rstrip("/").encode()).hexdigest()[:16]
 
 
 def _history_conf(directory: str, conf: Mapping[str, str]) -> dict[str, str]:
@@ -227,6 +234,7 @@ def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str
     is_claim = directory == event_log.DIRECTORY
     options = " ".join(shlex.quote(f"-D{key}={value}") for key, value in _history_conf(directory, conf).items())
     amount = f"{pod_mib(heap)}Mi"
+    labels = {SERVICE: HISTORY.label, EVENTS: events_label(directory), "app": HISTORY_NAME}
     container = {
         "name": "history",
         "image": image,
@@ -240,7 +248,7 @@ def history_pod(*, image: str, directory: str, heap: str, conf: Mapping[str, str
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"generateName": f"{HISTORY_NAME}-", "labels": {SERVICE: HISTORY.label, "app": HISTORY_NAME}},
+        "metadata": {"generateName": f"{HISTORY_NAME}-", "labels": labels},
         "spec": {
             **({"securityContext": {"runAsUser": 0}} if as_root else {}),
             "containers": [container],

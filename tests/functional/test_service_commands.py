@@ -8,11 +8,13 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from sparkanywhere.client.access import find_target
 from sparkanywhere.client.kube_client import KubeClient
+from sparkanywhere.jobs.services import history_pod
 from tests.contexts import context_of
 from tests.functional.local_server import PROJECT, LocalServer, chalice_local
 from tests.waiting import until
@@ -160,6 +162,21 @@ def test_stopping_a_server_that_does_not_run_is_no_mistake(server: LocalServer, 
     assert (code, out) == (0, "None runs.\n")
 
 
+def test_a_history_server_over_other_logs_is_not_taken_for_the_one_asked_for(
+    server: LocalServer, kube: KubeClient, tmp_path: Path
+) -> None:
+    pod = history_pod(image="i", directory="/logs", heap="1g", conf={})
+    pod["spec"]["containers"][0] |= {"image": "busybox", "args": [], "command": ["sleep", "60"]}
+    name = kube.create(PODS, pod)["metadata"]["name"]
+
+    code, out, err = run(server, "history", "--events", str(tmp_path))
+
+    assert (code, out) == (2, "")
+    assert f"{name} runs, over other event logs than --events {tmp_path}" in err
+    kube.delete(PODS, gracePeriodSeconds="0")
+    until(lambda: not kube.get(PODS)["items"], "the pod to be gone")
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
@@ -167,6 +184,7 @@ def test_stopping_a_server_that_does_not_run_is_no_mistake(server: LocalServer, 
         (("connect", "--executors", "0"), "--executors must be at least 1"),
         (("connect", "--executor-memory", "4x"), "--executor-memory: '4x' is not a memory size"),
         (("history", "--memory", "4x"), "--memory: '4x' is not a memory size"),
+        (("history", "--events", "/is/not/there"), "--events /is/not/there is no folder of this machine"),
         (("history", "--conf", "nonsense"), "--conf nonsense is not of the form key=value"),
     ],
 )

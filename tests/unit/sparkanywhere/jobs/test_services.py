@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from sparkanywhere.cli import reach
 from sparkanywhere.client.access import Target
 from sparkanywhere.client.kube_client import Access
 from sparkanywhere.jobs import event_log, services
+from sparkanywhere.jobs.capacity import check_events
 from sparkanywhere.jobs.jar_sets import sets_of_place
 from sparkanywhere.jobs.objects import build
 from sparkanywhere.jobs.programs.connect_program import LISTENS, Idleness
@@ -73,6 +75,33 @@ def test_a_history_server_over_a_bucket_needs_no_claim() -> None:
 
     assert "-Dspark.history.fs.logDirectory=s3a://b/events" in env_of(pod)["SPARK_HISTORY_OPTS"]
     assert pod["spec"]["volumes"] == []
+
+
+def test_containers_do_not_see_a_folder_of_event_logs(kube: InProcessClient, tmp_path: Path) -> None:
+    kube.add_node("docker")
+
+    with pytest.raises(SpecError, match="which pods of provider docker do not see"):
+        check_events(kube, "default", str(tmp_path), is_here=True)
+
+
+@pytest.mark.parametrize("scheme", ["", "file://"])
+def test_local_processes_see_a_folder_that_is_there(kube: InProcessClient, tmp_path: Path, scheme: str) -> None:
+    kube.add_node("process")
+    missing = f"{scheme}{tmp_path}/missing"
+
+    check_events(kube, "default", f"{scheme}{tmp_path}", is_here=True)
+    check_events(kube, "default", missing, is_here=False)
+    with pytest.raises(SpecError, match="missing is no folder of this machine"):
+        check_events(kube, "default", missing, is_here=True)
+
+
+def test_a_history_server_tells_which_logs_it_reads() -> None:
+    place = "s3://b/logs"
+    spec = services.history_spec(place, spark="4.3.0", image="", heap="1g", conf={})
+    told = [spec.labels, *(server(directory=each)["metadata"]["labels"] for each in (f"{place}/", "s3://b/others"))]
+
+    first, with_slash, others = (labels[services.EVENTS] for labels in told)
+    assert first == with_slash != others
 
 
 def test_only_one_that_has_not_ended_is_found_again(kube: InProcessClient) -> None:
