@@ -90,4 +90,5 @@ def test_what_an_executor_leaves_in_a_bucket_is_not_computed_anew(cluster: Docke
         assert job.returncode == 0, said
         assert f"round {ROUNDS - 1} 97" in said
         assert f"map tasks {MAPS}\n" in said
-        assert s3.list_objects_v2(Bucket=BUCKET)["KeyCount"] == 0
+        left = s3.list_objects_v2(Bucket=BUCKET).get("Contents", ())
+        assert [each["Key"] for each in left if each["Size"]] == []  # S3A leaves an empty object for the folder above
