@@ -90,9 +90,9 @@ class Watch:
                 last_bookmark = self.deadline if now >= last_bookmark else last_bookmark
             if len(batch.events) < BATCH:
                 yield None
-                until = min(self.deadline, next_bookmark, now + IDLE_SECONDS)
-                if self.bookmarks and now < last_bookmark:
-                    until = min(until, last_bookmark)
+                until = min(self.deadline, now + IDLE_SECONDS)
+                if self.bookmarks:
+                    until = min(until, next_bookmark, last_bookmark)
                 self.storage.wait(self.revision, max(until - now, 0.0), self.prefix)
 
     def bookmark(self, *, is_initial_end: bool = False) -> Frame:
