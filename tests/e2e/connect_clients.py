@@ -96,5 +96,7 @@ class Connect:
 def connecting(home: Path, state: Path, environ: Mapping[str, str]) -> Iterator[Connect]:
     """Yield what runs `connect`; its gateway and server end with this."""
     connect = Connect(home, state, environ)
-    yield connect
-    connect("--stop")
+    try:
+        yield connect
+    finally:
+        connect("--stop")
