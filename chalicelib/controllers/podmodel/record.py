@@ -36,17 +36,8 @@ from chalicelib.resources.pods.marks import (
 
 ADDRESSES = ("podIP", "podIPs", "hostIP", "hostIPs")
 _WHICH_TASK = (TASK_ANNOTATION, VERSION_ANNOTATION, BOUND_TASK, PARKED_POD, DEFINITION)
-OF_TASK = (
-    *_WHICH_TASK,
-    BILLED_FROM,
-    ENDED_AT,
-    PAID_BEFORE,
-    SIZE,
-    ZONE,
-    CAPACITY,
-    RATE,
-    START,
-)  # what tells of a pod's task
+# What tells of a pod's task.
+OF_TASK = (*_WHICH_TASK, BILLED_FROM, ENDED_AT, PAID_BEFORE, SIZE, ZONE, CAPACITY, RATE, START)
 LAUNCHES = 5  # of a pod whose tasks end before they begin: minutes, with a schedule of one; then it fails
 LOST = "TaskLost"  # the reason of a task that its provider does not know
 DEFAULT_GRACE_SECONDS = 30  # Kubernetes' own
