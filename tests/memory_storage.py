@@ -36,6 +36,8 @@ MOST_WRITES = 10  # of one transaction
 class MemoryStorage(SingleWrites):
     """Holds all objects and events; many handles on one store are one MemoryStorage. Thread-safe."""
 
+    indexes_labels = True
+
     def __init__(self, clock: Callable[[], float] = time.time) -> None:
         self._clock = clock
         self._changed = threading.Condition(threading.RLock())

@@ -121,7 +121,8 @@ def list_page(storage: Storage, prefix: str, options: ListOptions, matches: Matc
     exact, start_key, limit = _position(storage, prefix, options)
     try:
         required = options.labels.required if options.labels else {}
-        if required and exact is None and start_key is None:
+        is_short = storage.indexes_labels or not limit  # else a page's worth is read, not all
+        if required and is_short and exact is None and start_key is None:
             page, items = _labelled_page(storage, prefix, limit, required, matches)
         elif matches is None or not limit:
             page = storage.list(prefix, limit=limit or None, start_key=start_key, revision=exact)

@@ -170,6 +170,8 @@ class Storage(Protocol):
     last seconds before it.
     """
 
+    indexes_labels: bool  # whether list_labelled() reads only what it returns
+
     def revision(self, prefix: str | None = None) -> int:
         """Return the current revision, consistently read: the store's, or what news under that prefix go by."""
         ...
@@ -223,7 +225,7 @@ class Storage(Protocol):
     def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
         """Return the objects under `prefix`, as they are now, that carry all of these labels: one page, in key order.
 
-        As of its `revision`, as list() is. SQLite reads only what it returns, DynamoDB all under `prefix`.
+        As of its `revision`, as list() is. Without an index of labels, as on DynamoDB, all under `prefix` is read.
         """
         ...
 

@@ -63,6 +63,8 @@ class DynamoStorage(SingleWrites):
     both strings; TTL attribute `expires`; no index); create_table() does for tests and local use.
     """
 
+    indexes_labels = False
+
     def __init__(
         self,
         table_name: str,
@@ -150,7 +152,7 @@ class DynamoStorage(SingleWrites):
         return self._lister.page(Range.of(prefix, start_key), limit=limit, revision=revision)
 
     def list_labelled(self, prefix: str, labels: Mapping[str, str]) -> Page:
-        """Return what carries the labels, of all that is read."""
+        """Return what carries the labels, of all that is read: `indexes_labels` is False."""
         return carriers(self.list(prefix), labels)
 
     def count(self, prefix: str) -> int:

@@ -65,6 +65,8 @@ WHERE now.revision > ? AND now.key >= ? AND now.key < ? ORDER BY now.revision LI
 class SqliteStorage(SingleWrites):
     """Storage in one file. See base.Storage for what each method promises."""
 
+    indexes_labels = True
+
     def __init__(self, path: str | Path, *, clock: Callable[[], float] = time.time) -> None:
         self._file = SqliteFile(Path(path))
         self._clock = clock
