@@ -107,7 +107,10 @@ class SparkCluster:
         java_of(pod).send_signal(signal.SIGKILL)
 
     def clear(self) -> None:
-        """Delete every pod and end every spark-submit, also where a test has failed or left the control plane ended."""
+        """Delete every pod and claim and end every spark-submit, also where a test has failed or ended the server.
+
+        `run` leaves a claim for event logs, which would be another test's.
+        """
         for job in self._jobs:
             job.kill()
             job.communicate()  # or it would be found open in a test that has nothing to do with it
@@ -116,6 +119,8 @@ class SparkCluster:
             self.server.start()
         self.client.delete(f"{NAMESPACE}/pods", gracePeriodSeconds="1")
         until(lambda: not self.pods(), "all pods to be gone", seconds=JOB_SECONDS)
+        self.client.delete(f"{NAMESPACE}/persistentvolumeclaims")
+        until(lambda: not self.names("persistentvolumeclaims"), "all claims to be gone")
 
     def clear_services(self) -> None:
         """Delete every Service but the API's own."""
