@@ -58,7 +58,7 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 @click.option("--user", default="", help="Whose URL it is: each user has sessions of their own. Default: you.")
 @click.option(
     "--hours",
-    type=click.FloatRange(1 / 6, 24),
+    type=click.FloatRange(0.2, 24),
     default=12.0,
     show_default=True,
     help="How long the URL's token is good.",
