@@ -34,7 +34,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel lock audit soak simulate
+.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel server-image lock audit soak simulate
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -137,6 +137,9 @@ wheel: $(DEV) ## Build the wheel, and beside it a CycloneDX bill of what it runs
 	@$(BIN)/python -m pip wheel --disable-pip-version-check --quiet --no-deps --no-build-isolation --wheel-dir dist .
 	@PYTHONWARNINGS=ignore $(BIN)/cyclonedx-py requirements locks/run.txt --pyproject pyproject.toml --output-reproducible \
 	  --output-file "$$(ls -t dist/sparkanywhere-*.whl | head -n 1).cdx.json"
+
+server-image: wheel ## Build the control plane's image sparkanywhere/server in the Docker engine (BASE=python:3.13-slim)
+	@docker build --file images/server/Dockerfile $(if $(BASE),--build-arg BASE="$(BASE)") --tag sparkanywhere/server dist
 
 lock: $(DEV) ## Pin all dependencies with the hashes of all their files, after a change of one (UPGRADE=1: the newest)
 	@$(LOCK) --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt

@@ -57,11 +57,7 @@ HOST = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[0-9A-Fa-f:.]+")
 @click.option("--any-local-user", is_flag=True, help="Let every user of the machine into --engine sail on processes.")
 @click.option("--user", default="", help="Whose URL it is: each user has sessions of their own. Default: you.")
 @click.option(
-    "--hours",
-    type=click.FloatRange(0.2, 24),
-    default=12.0,
-    show_default=True,
-    help="How long the URL's token is good.",
+    "--hours", type=click.FloatRange(0.2, 24), default=12.0, show_default=True, help="How long the URL's token is good."
 )
 @click.option("--bind", default=LOOPBACK, show_default=True, metavar="ADDRESS", help="Where the gateway listens.")
 @click.option("--host", default="", help="Name of this machine in the URL and the certificate; default: by --bind.")

@@ -291,6 +291,8 @@ def run(server: Callable[[], DevServer]) -> int:
     handler = logging.StreamHandler(sys.stdout)
     handler.setFormatter(HarmlessFormatter("%(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    for library in ("botocore", "pynamodb"):  # where they found credentials and settings is no news
+        logging.getLogger(library).setLevel(logging.WARNING)
     try:
         server().serve_forever()
     except CannotStart as error:

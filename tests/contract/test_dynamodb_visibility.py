@@ -324,7 +324,7 @@ def test_one_that_stays_in_progress_leaves_open_what_has_happened(stage: Stage) 
     ("code", "words"),
     [
         ("AccessDeniedException", "see the role's policy"),
-        ("ResourceNotFoundException", "create it with terraform"),
+        ("ResourceNotFoundException", "or create it"),
         ("SomethingElse", "cannot be used"),
     ],
 )

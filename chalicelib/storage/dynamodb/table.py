@@ -48,7 +48,7 @@ BATCH_GET_TRIES = 8  # for keys left unread when the table is throttled
 _LOST_RACES = {"ConditionalCheckFailed", "TransactionConflict"}
 _THROTTLED = {"ThrottlingError", "ProvisionedThroughputExceeded"}
 _ADVICE = {
-    "ResourceNotFoundException": "does not exist here: create it with terraform, and check region and name",
+    "ResourceNotFoundException": "does not exist here: check region and name, or create it (docs/anywhere.md)",
     "ProvisionedThroughputExceededException": "is throttled: try again",
     "ThrottlingException": "is throttled: try again",
     "RequestLimitExceeded": "is throttled: try again",
