@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import os
 import pkgutil
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -38,7 +39,8 @@ class UnknownProvider(Exception):
 @cache
 def built_in() -> tuple[str, ...]:
     """Return the names of our own providers, the default first."""
-    found = [each.name for each in pkgutil.iter_modules(providers.__path__) if each.ispkg]
+    packages = [each.name for each in pkgutil.iter_modules(providers.__path__) if each.ispkg]
+    found = [name for name in packages if os.path.exists(os.path.join(providers.__path__[0], name, "declaration.py"))]
     return tuple(sorted(found, key=lambda name: (name != DEFAULT, name)))
 
 

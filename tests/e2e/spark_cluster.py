@@ -14,7 +14,7 @@ import psutil
 
 from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
-from chalicelib.providers.process.records import MARKER
+from chalicelib.providers.supervised.records import MARKER
 from sparkanywhere.client.kube_client import ApiError, ApiUnreachable, KubeClient
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.local.providers import remove_leftovers

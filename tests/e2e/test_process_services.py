@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from chalicelib.apimachinery.types import JSON
-from chalicelib.providers.process.isolation import obstacle
+from chalicelib.providers.supervised.isolation import obstacle
 from tests.e2e.spark_cluster import JOBS, NAMESPACE, SparkCluster, spark_cluster
 from tests.waiting import until
 

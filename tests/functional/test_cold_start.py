@@ -26,6 +26,7 @@ NEEDLESS = {
     "chalicelib.controllers.probes": "no provider on Lambda looks into its tasks",
     "chalicelib.providers.docker": "it is another provider",
     "chalicelib.providers.process": "it is another provider",
+    "chalicelib.providers.supervised": "it is other providers'",
     "chalicelib.storage.sqlite": "it is another store",
     "jsonpatch": "few requests are patches",
     "logging.handlers": "no file is written",

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers.process.provider import ProcessProvider
-from chalicelib.providers.process.supervisor.processes import held_mib
+from chalicelib.providers.supervised.supervisor.processes import held_mib
 from tests.contract.provider_backends import container, ended, task
 from tests.waiting import until
 

@@ -17,8 +17,8 @@ import pytest
 
 from chalicelib.providers.base import File, Mount, Task, Volume
 from chalicelib.providers.interactive import CannotRun, Streams
-from chalicelib.providers.process import isolation
 from chalicelib.providers.process.provider import ProcessProvider
+from chalicelib.providers.supervised import isolation
 from tests.contract.provider_backends import container, ended, output, running, state_of, task
 from tests.functional.test_process_provider import log_of, open_provider, processes_of, supervisor_of
 from tests.waiting import until
@@ -158,7 +158,7 @@ def test_process_1_hands_signals_on_and_its_end_is_the_containers(provider: Proc
 
 MANY_ENDS = """
 import os
-from chalicelib.providers.process.supervisor import namespaces, processes, spawning
+from chalicelib.providers.supervised.supervisor import namespaces, processes, spawning
 processes.adopt_orphans()
 namespaces.acquire()
 nothing = os.open(os.devnull, os.O_RDWR)

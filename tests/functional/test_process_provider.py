@@ -17,10 +17,10 @@ import pytest
 from chalicelib import system
 from chalicelib.providers.base import LogOptions, Mount, ProviderUnavailable, Task, TaskRejected, TaskState, Volume
 from chalicelib.providers.process import addresses
-from chalicelib.providers.process.directory import TaskDirectory
-from chalicelib.providers.process.plan import first_record
 from chalicelib.providers.process.provider import ProcessProvider
-from chalicelib.providers.process.records import MARKER
+from chalicelib.providers.supervised.directory import TaskDirectory
+from chalicelib.providers.supervised.plan import first_record
+from chalicelib.providers.supervised.records import MARKER
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.waiting import SECONDS, until
 
@@ -282,7 +282,7 @@ provider = open_provider(Path(sys.argv[1]))
 left = int(sys.argv[4])
 def trace(frame, event, argument):
     global left
-    if "providers/process" not in frame.f_code.co_filename:
+    if not any(part in frame.f_code.co_filename for part in ("providers/process", "providers/supervised")):
         return None
     if event == "line":
         left -= 1

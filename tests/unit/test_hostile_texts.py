@@ -27,7 +27,7 @@ from chalicelib.controllers.pods.deletions import keep_seconds
 from chalicelib.controllers.translation.api_urls import rewritten_properties, rewritten_word
 from chalicelib.controllers.translation.env import expand
 from chalicelib.controllers.workloads.jobs import MAX_INDEX, parse_indexes
-from chalicelib.providers.process.spark import java_options
+from chalicelib.providers.supervised.spark import java_options
 from chalicelib.resources.pods.marks import USED_BY_GONE, VERSION_ANNOTATION
 from chalicelib.resources.workloads.counts import percent_causes
 from sparkanywhere.cli.job_progress import JobProgress

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.providers.process.spark import DECOMMISSION_COMMAND
+from chalicelib.providers.supervised.spark import DECOMMISSION_COMMAND
 from sparkanywhere.jobs.job_files import SCRIPT
 from sparkanywhere.spark.java_wrapper import WRAPPER
 

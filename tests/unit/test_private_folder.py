@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.private_folder import close_folder, make_private, write_private
-from chalicelib.providers.process.directory import TaskDirectory
+from chalicelib.providers.supervised.directory import TaskDirectory
 from chalicelib.storage.sqlite.declaration import open_store
 from sparkanywhere.local.instance_lock import InstanceLock
 from tests.api_client import control_plane

@@ -13,7 +13,7 @@ from chalicelib.config import Settings, SettingsError
 from chalicelib.system import Feature
 
 ROOT = Path(__file__).resolve().parents[2]
-SUPERVISOR = "chalicelib/providers/process/supervisor"
+SUPERVISOR = "chalicelib/providers/supervised/supervisor"
 # What is not everywhere -> the modules that may use it, each of which asks the switch, or is used by those that do.
 USERS = {
     "sys.platform": {"chalicelib/system.py"},

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import chain
 
 from chalicelib.providers.interactive import Channel
-from chalicelib.providers.process.directory import TaskDirectory
+from chalicelib.providers.supervised.directory import TaskDirectory
 
 LOOK_SECONDS = 0.2  # how late, at most, a writer notices that the session is closed
 

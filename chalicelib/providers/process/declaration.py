@@ -32,7 +32,7 @@ def build(context: ProviderContext) -> Provider:
 
 def check(context: ProviderContext) -> str:
     """Return whether pods have namespaces of their own here, and if not, why."""
-    from chalicelib.providers.process import isolation
+    from chalicelib.providers.supervised import isolation
 
     settings: ProcessSettings = context.settings
     obstacle = isolation.obstacle(wanted=settings.process_namespaces)
@@ -52,7 +52,7 @@ def clean_up(context: ProviderContext) -> int:
 
 def volume_files(context: ProviderContext, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:
     """Return the files at a path of a named volume."""
-    from chalicelib.providers.process import volumes
+    from chalicelib.providers.supervised import volumes
 
     return volumes.volume_files(context.state / "pods" / volumes.NAMED, source, path)
 

@@ -26,13 +26,14 @@ from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.extensions import ContainerUsage, SharedFolders
 from chalicelib.providers.interactive import Session, Streams
-from chalicelib.providers.process import addresses, attachment, isolation, logs, plan, sessions, states, volumes
-from chalicelib.providers.process.directory import TaskDirectory, handle_of
-from chalicelib.providers.process.leftovers import sweep
-from chalicelib.providers.process.records import Plan, Record, RestartRequest, tell_listeners
+from chalicelib.providers.process import addresses, attachment, sessions
 from chalicelib.providers.process.services import HostsFiles
-from chalicelib.providers.process.spark import SparkHomes
 from chalicelib.providers.process.supervision import ANSWER_SECONDS, Launcher, Monitor, kill_leftovers
+from chalicelib.providers.supervised import isolation, logs, plan, states, volumes
+from chalicelib.providers.supervised.directory import TaskDirectory, handle_of
+from chalicelib.providers.supervised.leftovers import sweep
+from chalicelib.providers.supervised.records import Plan, Record, RestartRequest, tell_listeners
+from chalicelib.providers.supervised.spark import SparkHomes
 
 BACKOFF_SECONDS = 10.0  # Kubernetes' first wait before a restart
 LOG_BYTES = 10 * 1024 * 1024  # a kubelet's default (containerLogMaxSize)

@@ -15,8 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from chalicelib.providers.base import ProviderUnavailable, Task
-from chalicelib.providers.process.directory import HOSTS_FILE
 from chalicelib.providers.service_table import ServiceTable
+from chalicelib.providers.supervised.directory import HOSTS_FILE
 
 HOSTS = Path("/etc/hosts")
 _MARK = re.compile(r"^# services, revision (\d+), in:(.*)\n", re.MULTILINE)

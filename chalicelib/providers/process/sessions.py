@@ -25,13 +25,13 @@ from chalicelib import system
 from chalicelib.providers.base import TaskNotFound
 from chalicelib.providers.extensions import ContainerUsage
 from chalicelib.providers.interactive import CannotRun, Channel, Streams
-from chalicelib.providers.process import isolation, within
 from chalicelib.providers.process.command_session import CommandSession
-from chalicelib.providers.process.own_program import own_program
-from chalicelib.providers.process.plan import PathMap
-from chalicelib.providers.process.records import MARKER, Record
 from chalicelib.providers.process.supervision import runs
-from chalicelib.providers.process.supervisor import namespaces
+from chalicelib.providers.supervised import isolation, within
+from chalicelib.providers.supervised.own_program import own_program
+from chalicelib.providers.supervised.plan import PathMap
+from chalicelib.providers.supervised.records import MARKER, Record
+from chalicelib.providers.supervised.supervisor import namespaces
 from chalicelib.system import Feature
 
 EXEC_SECONDS = 1.0  # a busy machine's longest time to load a program

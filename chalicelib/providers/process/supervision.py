@@ -26,9 +26,9 @@ import psutil
 from chalicelib import system
 from chalicelib.private_folder import make_private
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.process.own_program import own_program
-from chalicelib.providers.process.records import MARKER, ContainerRecord, Plan, Record
-from chalicelib.providers.process.supervisor.entry import LENGTH_BYTES
+from chalicelib.providers.supervised.own_program import own_program
+from chalicelib.providers.supervised.records import MARKER, ContainerRecord, Plan, Record
+from chalicelib.providers.supervised.supervisor.entry import LENGTH_BYTES
 from chalicelib.system import Feature
 
 ANSWER_SECONDS = 5.0  # a supervisor answers in milliseconds; run() must stay well under 8 seconds

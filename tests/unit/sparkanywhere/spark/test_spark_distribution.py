@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from chalicelib.providers.process.spark import SparkHomes
+from chalicelib.providers.supervised.spark import SparkHomes
 from sparkanywhere.spark.image import context_files
 from sparkanywhere.spark.java_wrapper import WrappedJava, missing_because, wrap
 from sparkanywhere.spark.progress import Step

@@ -14,8 +14,8 @@ from typing import BinaryIO
 from urllib.parse import quote
 
 from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
-from chalicelib.providers.process import spark
-from chalicelib.providers.process.plan import ResolvedContainer
+from chalicelib.providers.supervised import spark
+from chalicelib.providers.supervised.plan import ResolvedContainer
 
 NAMED = "named-volumes"  # the folder of those that outlive tasks, in the provider's
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")

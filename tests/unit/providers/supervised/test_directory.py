@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.providers.process.directory import TaskDirectory
-from chalicelib.providers.process.leftovers import sweep
-from chalicelib.providers.process.plan import first_record
+from chalicelib.providers.supervised.directory import TaskDirectory
+from chalicelib.providers.supervised.leftovers import sweep
+from chalicelib.providers.supervised.plan import first_record
 from tests.contract.provider_backends import container, task
 
 

@@ -9,7 +9,7 @@ import json
 import os
 from typing import NoReturn, TypedDict
 
-from chalicelib.providers.process.supervisor.spawning import Program, run_within
+from chalicelib.providers.supervised.supervisor.spawning import Program, run_within
 
 
 class Order(TypedDict):

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.process import spark
-from chalicelib.providers.process.spark import SparkHome, SparkHomes, choose_version, is_spark_image, split_image
+from chalicelib.providers.supervised import spark
+from chalicelib.providers.supervised.spark import SparkHome, SparkHomes, choose_version, is_spark_image, split_image
 
 HOME = Path("/spark")
 EXECUTOR_ENV = {

@@ -11,8 +11,8 @@ import os
 import socket
 import sys
 
-from chalicelib.providers.process.records import STATE_FILE, Plan
-from chalicelib.providers.process.supervisor.loop import Supervisor
+from chalicelib.providers.supervised.records import STATE_FILE, Plan
+from chalicelib.providers.supervised.supervisor.loop import Supervisor
 
 LENGTH_BYTES = 8  # of the number before the plan: its size in bytes, big-endian
 READY = b"+"

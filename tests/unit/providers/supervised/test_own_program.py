@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chalicelib.providers.process import own_program
+from chalicelib.providers.supervised import own_program
 
 RUN_SECONDS = 60
 

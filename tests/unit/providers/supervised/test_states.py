@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from chalicelib.providers.base import Container, Task
-from chalicelib.providers.process.plan import first_record
-from chalicelib.providers.process.records import Record
-from chalicelib.providers.process.states import lost, task_state
+from chalicelib.providers.supervised.plan import first_record
+from chalicelib.providers.supervised.records import Record
+from chalicelib.providers.supervised.states import lost, task_state
 
 SECOND = 10**9
 

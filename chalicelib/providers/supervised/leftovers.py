@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from pathlib import Path
 
-from chalicelib.providers.process.directory import TaskDirectory, remove_tree
+from chalicelib.providers.supervised.directory import TaskDirectory, remove_tree
 
 
 def sweep(tasks: Path) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 from chalicelib.providers import stored_logs
 from chalicelib.providers.base import LogOptions
-from chalicelib.providers.process.directory import TaskDirectory
 from chalicelib.providers.stored_logs import PIECE_BYTES, Formatter, groups, last_lines, parts
+from chalicelib.providers.supervised.directory import TaskDirectory
 
 FIRST_PAUSE_SECONDS = 0.02  # between looks at a file that is followed, growing while it is quiet
 LAST_PAUSE_SECONDS = 0.2

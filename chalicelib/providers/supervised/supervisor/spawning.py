@@ -13,9 +13,9 @@ import select
 import signal
 from typing import NamedTuple, NoReturn
 
-from chalicelib.providers.process.records import MountPlan
-from chalicelib.providers.process.supervisor import namespaces, root
-from chalicelib.providers.process.supervisor.processes import (
+from chalicelib.providers.supervised.records import MountPlan
+from chalicelib.providers.supervised.supervisor import namespaces, root
+from chalicelib.providers.supervised.supervisor.processes import (
     PR_SET_NO_NEW_PRIVS,
     PR_SET_PDEATHSIG,
     adopt_orphans,

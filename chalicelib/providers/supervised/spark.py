@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.process.own_program import own_program
+from chalicelib.providers.supervised.own_program import own_program
 
 _SPARK_NAME = re.compile(r"(?:py)?spark(?:-(?:py|r|scala|python3))?", re.IGNORECASE)
 _VERSION = re.compile(r"v?(\d+(?:\.\d+)*)")

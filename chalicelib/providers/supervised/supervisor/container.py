@@ -9,7 +9,7 @@ import signal
 import time
 
 from chalicelib import system
-from chalicelib.providers.process.records import (
+from chalicelib.providers.supervised.records import (
     INPUT_FIFO,
     INPUT_LEFT,
     MARKER,
@@ -17,8 +17,8 @@ from chalicelib.providers.process.records import (
     ContainerPlan,
     ContainerRecord,
 )
-from chalicelib.providers.process.supervisor import processes, spawning
-from chalicelib.providers.process.supervisor.output import STDERR, STDOUT, LogWriter
+from chalicelib.providers.supervised.supervisor import processes, spawning
+from chalicelib.providers.supervised.supervisor.output import STDERR, STDOUT, LogWriter
 from chalicelib.system import Feature
 
 READ_BYTES = 64 * 1024  # a pipe's capacity on Linux

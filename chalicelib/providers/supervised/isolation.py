@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from chalicelib import system
-from chalicelib.providers.process.own_program import own_program
+from chalicelib.providers.supervised.own_program import own_program
 from chalicelib.system import Feature
 
 TRY_SECONDS = 10.0  # it takes some 50 ms; a machine that needs longer is not one to count on

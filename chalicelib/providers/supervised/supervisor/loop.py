@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 
-from chalicelib.providers.process.records import (
+from chalicelib.providers.supervised.records import (
     CONTROL_FIFO,
     RESTART_FILE,
     STATE_FILE,
@@ -27,8 +27,8 @@ from chalicelib.providers.process.records import (
     tell_listeners,
     write_json,
 )
-from chalicelib.providers.process.supervisor import namespaces, processes
-from chalicelib.providers.process.supervisor.container import Container
+from chalicelib.providers.supervised.supervisor import namespaces, processes
+from chalicelib.providers.supervised.supervisor.container import Container
 
 STOP_COMMAND_EXTENSION_SECONDS = 2.0  # Kubernetes' addition, once, where a stop command took the whole grace
 STOP_HEARD, RESTART_HEARD, VARIABLES_HEARD = "stop-heard.json", "restart-heard.json", "variables-heard.json"

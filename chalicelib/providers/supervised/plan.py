@@ -17,11 +17,11 @@ from urllib.parse import quote
 
 from chalicelib import system
 from chalicelib.providers.base import Container, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.process import spark
-from chalicelib.providers.process.directory import TEMPORARY, TaskDirectory, java_data
-from chalicelib.providers.process.records import ContainerPlan, ContainerRecord, MountPlan, Record
-from chalicelib.providers.process.spark import SparkHome, is_spark_image
-from chalicelib.providers.process.supervisor.processes import enforces_memory
+from chalicelib.providers.supervised import spark
+from chalicelib.providers.supervised.directory import TEMPORARY, TaskDirectory, java_data
+from chalicelib.providers.supervised.records import ContainerPlan, ContainerRecord, MountPlan, Record
+from chalicelib.providers.supervised.spark import SparkHome, is_spark_image
+from chalicelib.providers.supervised.supervisor.processes import enforces_memory
 from chalicelib.system import Feature
 
 # A mention begins a path: after the start, a space, a quote, `=`, `:`, `,` or the `//` of a file's URL, but not

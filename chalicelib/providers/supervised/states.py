@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 from chalicelib.providers.base import ContainerState, TaskState
-from chalicelib.providers.process.records import ContainerRecord, Record
+from chalicelib.providers.supervised.records import ContainerRecord, Record
 
 HOST_ADDRESS = "127.0.0.1"
 LOST = "Lost"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.process.volumes import volume_files
+from chalicelib.providers.supervised.volumes import volume_files
 
 SOURCE = "ns/claim"
 

@@ -11,9 +11,16 @@ import contextlib
 import os
 import stat
 
-from chalicelib.providers.process.records import MountPlan
-from chalicelib.providers.process.supervisor import namespaces
-from chalicelib.providers.process.supervisor.namespaces import MS_BIND, MS_NODEV, MS_NOEXEC, MS_NOSUID, MS_REC, MS_SLAVE
+from chalicelib.providers.supervised.records import MountPlan
+from chalicelib.providers.supervised.supervisor import namespaces
+from chalicelib.providers.supervised.supervisor.namespaces import (
+    MS_BIND,
+    MS_NODEV,
+    MS_NOEXEC,
+    MS_NOSUID,
+    MS_REC,
+    MS_SLAVE,
+)
 
 HOST = "/.host"  # where the host's root is while ours is being made
 # What a program writes beside its volumes and the host's directories goes with its container, and is held in memory.

@@ -29,7 +29,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from chalicelib.private_folder import make_private
-from chalicelib.providers.process.records import (
+from chalicelib.providers.supervised.records import (
     CONTROL_FIFO,
     INPUT_FIFO,
     INPUT_LEFT,

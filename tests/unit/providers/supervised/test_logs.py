@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chalicelib.providers.base import LogOptions, LogStream
-from chalicelib.providers.process.supervisor.output import LINE_LIMIT, STDERR, STDOUT, LogWriter, stamp
 from chalicelib.providers.stored_logs import Formatter, last_lines, parts, read
+from chalicelib.providers.supervised.supervisor.output import LINE_LIMIT, STDERR, STDOUT, LogWriter, stamp
 
 EARLY = b"2026-01-02T03:04:05.000000006Z"
 LATE = b"2026-01-02T03:04:06.000000000Z"

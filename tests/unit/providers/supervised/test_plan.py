@@ -12,10 +12,10 @@ import pytest
 
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import ADDRESS, Container, File, Mount, Task, TaskRejected, Volume
-from chalicelib.providers.process.directory import TaskDirectory, handle_of
-from chalicelib.providers.process.plan import HostSettings, PathMap, ResolvedContainer, warnings
-from chalicelib.providers.process.spark import SparkHome
-from chalicelib.providers.process.volumes import check
+from chalicelib.providers.supervised.directory import TaskDirectory, handle_of
+from chalicelib.providers.supervised.plan import HostSettings, PathMap, ResolvedContainer, warnings
+from chalicelib.providers.supervised.spark import SparkHome
+from chalicelib.providers.supervised.volumes import check
 
 ENVIRON = {"PATH": "/usr/bin", "HOME": "/home/u", "AWS_SECRET_ACCESS_KEY": "hush", "PYTHONPATH": "/src"}
 SPARK = SparkHome(Path("/cache/spark/4.3.0"), "/java")
