@@ -29,7 +29,7 @@ from chalicelib.providers.docker.provider import DockerProvider
 from chalicelib.providers.interactive import Streams
 from tests.contract.provider_backends import container, ended, running, state_of, task
 from tests.docker_proxy import EngineProxy
-from tests.functional.docker_tasks import Open, ours, output
+from tests.functional.docker_tasks import BEYOND_MEMORY, Open, ours, output
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(120)]
@@ -253,10 +253,7 @@ class TestContainers:
             sessions.hold(engine, snapshot, Streams())
 
     def test_more_memory_than_the_limit_is_told_as_such(self, provider: DockerProvider) -> None:
-        # The engine hears of such a kill by an event. It listens some time after the container's start, and an event of
-        # a container that ends with it may be lost.
-        script = "sleep 2; tail /dev/zero; code=$?; sleep 2; exit $code"
-        handle = provider.run(task(container(script, memory_mib=16))).handle
+        handle = provider.run(task(container(BEYOND_MEMORY, memory_mib=16))).handle
 
         (only,) = ended(provider, handle).containers
 

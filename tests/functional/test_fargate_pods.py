@@ -29,6 +29,7 @@ from tests.aws_box.event_bus import Trouble
 from tests.aws_box.fake_ecs import EcsError
 from tests.aws_box.package import Package
 from tests.aws_box.reader import proof, readable
+from tests.functional.docker_tasks import BEYOND_MEMORY
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.slow]
@@ -60,10 +61,6 @@ def quiet_end(box: AwsBox) -> Iterator[None]:
     box.client.call("DELETE", PODS, params={"gracePeriodSeconds": "1"})
     box.wait_until_quiet()
     until(lambda: not box.client.get(PODS)["items"], "deleted pods to go", seconds=POD_SECONDS)
-
-
-# The engine hears of such a kill by an event, which may be lost when the container ends with it.
-KILLED_FOR_MEMORY = "tail /dev/zero; code=$?; sleep 2; exit $code"
 
 
 def shell(script: str, **more: Any) -> dict[str, Any]:
@@ -384,7 +381,7 @@ def test_a_pod_whose_image_can_not_be_pulled_waits_with_its_name(box: AwsBox) ->
 
 def test_a_container_beyond_its_memory_was_killed_for_that(box: AwsBox) -> None:
     limits = {"resources": {"limits": {"memory": "16Mi"}}}
-    box.client.create_pod("hungry", **shell(KILLED_FOR_MEMORY, **limits))
+    box.client.create_pod("hungry", **shell(BEYOND_MEMORY, **limits))
 
     status = wait_for(box, "hungry", "Failed")
 
