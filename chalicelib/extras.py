@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from importlib.util import find_spec
 
-PACKAGES = {"docker": ("docker",), "aws": ("boto3", "pynamodb"), "connect": ("grpc",)}  # those that our code imports
+PACKAGES = {  # those that our code imports
+    "aws": ("boto3", "pynamodb"),
+    "azure": ("azure.identity", "requests"),
+    "connect": ("grpc",),
+    "docker": ("docker",),
+}
 
 
 def lacking(extra: str) -> str:
@@ -12,5 +17,12 @@ def lacking(extra: str) -> str:
 
     The AWS Lambda runtime has its own boto3.
     """
-    missing = [package for package in PACKAGES[extra] if find_spec(package) is None]
+    missing = [package for package in PACKAGES[extra] if not _is_there(package)]
     return f'{" and ".join(missing)} must be installed: pip install "sparkanywhere[{extra}]"' if missing else ""
+
+
+def _is_there(package: str) -> bool:
+    try:
+        return find_spec(package) is not None
+    except ModuleNotFoundError:  # nor is what it is a part of
+        return False

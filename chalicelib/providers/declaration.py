@@ -86,8 +86,8 @@ class ProviderDeclaration:
     network: Network = "host"
     """Where pods are: on this machine's own network, where they reach a server on loopback; on this machine with a
     network of their own, `bridge`, from which they reach the addresses that the provider names (HasListenAddresses)
-    or a public URL; or on other machines, `remote`: they fetch what they need over HTTPS, and every caller needs
-    a token."""
+    or a public URL; or on other machines, `remote`: they reach the control plane over HTTPS, and every caller
+    needs a token."""
 
     launches: bool = True
     """Whether it starts tasks at all. Where not, pods stay Pending and no controller makes any."""
@@ -125,7 +125,7 @@ class ProviderDeclaration:
     """What no task ever gets here; `doctor` says it. What a given task does not get, Provider.warnings says."""
 
     payload: Callable[[Task], str] | None = None
-    """Returns what a remote task fetches at its start; None: tasks fetch nothing."""
+    """Returns what a remote task fetches at its start; None: it is told by its scheduler."""
 
     events: EventSource | None = None
     """Where changes of tasks are told by events; None: Provider.start reports them."""

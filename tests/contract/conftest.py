@@ -14,6 +14,7 @@ from chalicelib.plane.host import LAMBDA
 from chalicelib.providers.base import Provider
 from chalicelib.storage.base import Storage
 from tests.api_client import ApiClient
+from tests.contract.azure_backend import azure_on_docker, azure_on_processes
 from tests.contract.docker_backend import DockerProviders
 from tests.contract.provider_backends import (
     ExampleProviders,
@@ -104,10 +105,15 @@ def api(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 
 
-@pytest.fixture(params=["example", "fake", "process", DOCKER])
+AZURE = pytest.param("azure on docker", marks=pytest.mark.docker)
+
+
+@pytest.fixture(params=["example", "fake", "process", "azure", DOCKER, AZURE])
 def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield what opens handles on one backend without tasks; they are removed afterwards."""
     backends: dict[str, Callable[[Path], ProviderFactory]] = {
+        "azure": azure_on_processes,
+        "azure on docker": azure_on_docker,
         "docker": DockerProviders,
         "example": ExampleProviders,
         "fake": FakeProviders,

@@ -38,6 +38,7 @@ ASKED: dict[str, tuple[str, Callable[[], object], type[Exception]]] = {
     "sparkanywhere image": ("docker", lambda: engine(Settings()), ProviderUnavailable),
     "provider docker": ("docker", lambda: _built("docker"), ProviderUnavailable),
     "provider fargate": ("aws", lambda: _built("fargate"), ProviderUnavailable),
+    "provider azure": ("azure", lambda: _built("azure"), ProviderUnavailable),
     "store dynamodb": ("aws", lambda: build_storage(Settings(storage="dynamodb")), StorageUnavailable),
     "files in a bucket": ("aws", lambda: s3_client("eu-west-1"), FileStoreUnavailable),
     "token from a secret": ("aws", lambda: check_arn(TOKEN_ARN), SettingsError),
@@ -71,7 +72,10 @@ def test_extras_bring_the_packages_that_are_asked_for() -> None:
     }
 
     of_package = packages_distributions()  # grpc is a package of grpcio
-    assert {extra: declared[extra] - {"pyspark"} for extra in extras.PACKAGES} == {  # which session() asks for itself
-        extra: {of_package[each][0] for each in packages} for extra, packages in extras.PACKAGES.items()
+    assert {
+        extra: declared[extra] - {"pyspark", "pandas"} for extra in extras.PACKAGES
+    } == {  # session() asks for these
+        extra: {of_package.get(each, [each.replace(".", "-")])[0] for each in packages}
+        for extra, packages in extras.PACKAGES.items()
     }
     assert extras.lacking("aws") == extras.lacking("docker") == extras.lacking("connect") == ""

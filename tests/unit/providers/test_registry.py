@@ -26,7 +26,7 @@ OTHERS = sorted(
 
 
 def test_the_default_comes_first() -> None:
-    assert registry.built_in() == ("process", "docker", "fargate", "none")
+    assert registry.built_in() == ("process", "azure", "docker", "fargate", "none")
 
 
 @pytest.mark.parametrize("name", registry.built_in())
@@ -43,7 +43,7 @@ def test_it_says_together_what_belongs_together(name: str) -> None:
     declaration = registry.find(name)
 
     assert bool(declaration.clean_up) == bool(declaration.leavings)
-    assert declaration.is_remote == bool(declaration.payload)
+    assert declaration.is_remote or not declaration.payload
 
 
 def test_a_module_is_found_by_its_dotted_name() -> None:
@@ -108,7 +108,10 @@ def test_a_provider_that_cannot_be_loaded_breaks_nothing_but_itself(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        ("podman", "no provider is called 'podman': take process, docker, fargate, none, or a module's dotted name"),
+        (
+            "podman",
+            "no provider is called 'podman': take process, azure, docker, fargate, none, or a module's dotted name",
+        ),
         ("no.such.module", "provider 'no.such.module' cannot be loaded (ModuleNotFoundError: No module named 'no'"),
         ("os.path", "provider 'os.path' cannot be loaded (AttributeError: module 'posixpath' has no attribute"),
     ],
@@ -118,7 +121,7 @@ def test_an_unknown_name_is_answered_by_the_known_ones(name: str, words: str) ->
         registry.find(name)
 
     assert str(caught.value).startswith(words)
-    assert "process, docker, fargate, none" in str(caught.value)
+    assert "process, azure, docker, fargate, none" in str(caught.value)
 
 
 def test_a_name_that_a_server_told_us_imports_no_module() -> None:
