@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from functools import cache, partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from chalicelib.config import Settings
 from chalicelib.controllers.pods.launches import LaunchFunction
@@ -98,9 +99,11 @@ class ControlPlane:
         )
         # where a server on this machine must listen too, for pods that have a network of their own
         self.listen_addresses = base.provider.listen_addresses if isinstance(base.provider, HasListenAddresses) else ()
-        # and where pods find the API's own Service: the server's certificate names it
+        # and where pods find the API's own Service, and clients and pods the API: the server's certificate names it
         services = base.services
-        self.api_addresses = (str(services.network[1]),) if services and services.network else ()
+        hosts = (urlsplit(each).hostname for each in (base.settings.url, base.settings.pod_url))
+        service = (str(services.network[1]),) if services and services.network else ()
+        self.api_addresses = (*service, *(each for each in hosts if each))
         self.proxy_addresses = services.proxy_addresses if services else ()
 
     def prepare(self, function: str) -> None:

@@ -26,7 +26,7 @@ class Plane(Protocol):
 
     @property
     def api_addresses(self) -> Sequence[str]:
-        """Return further IP addresses at which pods know the API: of ours to prove, not to listen on."""
+        """Return further hosts at which clients and pods know the API: to be proven ours, not to listen on."""
         ...
 
     @property

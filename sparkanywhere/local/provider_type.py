@@ -11,7 +11,7 @@ from chalicelib.providers.declaration import ProviderDeclaration
 
 
 class ProviderType(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions of click only
-    """A provider whose pods reach a server on this machine; with `launches`, one that runs pods at all."""
+    """A provider that a server here can have; with `launches`, one that runs pods, and those on this machine."""
 
     name = "provider"
 
@@ -25,11 +25,14 @@ class ProviderType(click.ParamType):  # type: ignore[type-arg]  # generic in new
         except registry.UnknownProvider as error:
             self.fail(f"{error}.", param, ctx)
         if not self._fits(declaration):
-            self.fail(f"{value} runs no pods on this machine ({declaration.summary}).", param, ctx)
+            where = "on this machine" if self._launches else "for a server on this machine"
+            self.fail(f"{value} runs no pods {where} ({declaration.summary}).", param, ctx)
         return value
 
     def _fits(self, declaration: ProviderDeclaration) -> bool:
-        return not declaration.is_remote and (declaration.launches or not self._launches)
+        if declaration.is_remote:  # its pods reach this server by a public URL; changes must not be told by events
+            return declaration.events is None and not self._launches
+        return declaration.launches or not self._launches
 
     def get_metavar(self, param: click.Parameter, ctx: Any = None) -> str:  # click 8.1 passes no context
         """Return the installed providers that fit, for --help."""

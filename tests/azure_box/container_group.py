@@ -7,7 +7,7 @@ import copy
 import threading
 import time
 import uuid
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,6 +28,7 @@ class Behaviour:
     lists_views: bool = False  # whether a list tells of containers
     restarts_failed: bool = False  # in spite of restartPolicy Never
     restarts_on_put: bool = True  # a changed body, or a group that has ended
+    in_images: tuple[str, ...] = ()  # folders of this machine that stand for what images hold, at the same paths
     failing: list[str] = field(default_factory=list)  # messages: one for each of the next groups, which then never runs
 
 
@@ -36,6 +37,7 @@ class ContainerGroup:
 
     def __init__(self, name: str, body: Document, engine: base.Provider, behaviour: Behaviour) -> None:
         self.name, self.body, self.tries = name, body, 0
+        self.uid = str(uuid.uuid4())  # of the engine's task
         self._engine, self._behaviour = engine, behaviour
         self._provisioning, self._failure, self._handle = "Pending", "", ""
         self._failing = behaviour.failing.pop(0) if behaviour.failing else ""
@@ -56,7 +58,7 @@ class ContainerGroup:
                     raise base.TaskRejected("Failing", self._failing)
                 with self._lock:
                     if not self._deleted.is_set():
-                        self._handle = self._engine.run(_task(self.name, self.body, self._behaviour)).handle
+                        self._handle = self._engine.run(_task(self, self._behaviour)).handle
                 self._provisioning = "Succeeded"
                 return
             except base.RefusedError as error:
@@ -151,19 +153,24 @@ class ContainerGroup:
         self._thread.join()
 
 
-def _task(name: str, body: Document, behaviour: Behaviour) -> base.Task:
-    properties = body["properties"]
+def _task(group: ContainerGroup, behaviour: Behaviour) -> base.Task:
+    properties = group.body["properties"]
     restart = RESTARTS[properties["restartPolicy"]]
     mains = [
         _container(each, "on-failure" if behaviour.restarts_failed else restart) for each in properties["containers"]
     ]
     inits = [_container(each, "never", init=True) for each in properties.get("initContainers", ())]
+    held = {f"image-{number}": path for number, path in enumerate(behaviour.in_images)}
+    mounts = tuple(base.Mount(name, path, read_only=True) for name, path in held.items())
     return base.Task(
-        uid=str(uuid.uuid4()),
+        uid=group.uid,
         group="azure",
-        name=name,
-        containers=(*inits, *mains),
-        volumes=tuple(map(_volume, properties["volumes"])),
+        name=group.name,
+        containers=tuple(replace(each, mounts=(*each.mounts, *mounts)) for each in (*inits, *mains)),
+        volumes=(
+            *map(_volume, properties["volumes"]),
+            *(base.Volume(name, "host", source=path) for name, path in held.items()),
+        ),
     )
 
 

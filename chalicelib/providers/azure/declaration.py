@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass, field
 
 from chalicelib.extras import lacking
@@ -52,6 +53,7 @@ def build(context: ProviderContext) -> Provider:
     from chalicelib.providers.azure.group import Site
     from chalicelib.providers.azure.provider import AzureProvider
 
+    logging.getLogger("azure").setLevel(logging.WARNING)  # three lines for each token otherwise, from the cache too
     settings: AzureSettings = context.settings
     endpoint = settings.azure_endpoint.rstrip("/")
     credential = DefaultAzureCredential()
