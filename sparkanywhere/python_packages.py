@@ -32,6 +32,11 @@ INDEX_OPTIONS = ("-i", "-f", "--index-url", "--extra-index-url", "--no-index", "
 UNREACHED = "after connection broken by"  # pip's warning; its error says only that it found nothing
 
 
+def machine_of(architecture: str) -> str:
+    """Return wheels' word for what an engine calls its architecture: Docker's has it of the kernel, Podman of Go."""
+    return MACHINES.get(architecture, architecture)
+
+
 class PackagesFailed(Exception):
     """The packages could not be installed; str() is one sentence for the user."""
 

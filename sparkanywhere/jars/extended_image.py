@@ -15,7 +15,7 @@ from sparkanywhere.jars.image_tag import place, tag_of
 from sparkanywhere.jars.jar_cache import ensure_jars
 from sparkanywhere.jars.repository import find_repository
 from sparkanywhere.jars.table import jar_table
-from sparkanywhere.python_packages import PackagesFailed, Runtime, ensure_packages, requirements_of
+from sparkanywhere.python_packages import PackagesFailed, Runtime, ensure_packages, machine_of, requirements_of
 from sparkanywhere.spark.base_image import ImageFailed, has_image
 from sparkanywhere.spark.image import REPOSITORY, UNUSED, run_build
 from sparkanywhere.spark.progress import Progress, Step
@@ -61,7 +61,7 @@ def ensure_extended(
         files = {f"image{place(jar)}": path for jar, path in zip(jars, paths, strict=True)}
         if requirements:
             progress(Step("Installing Python packages for the image"))
-            runtime = Runtime(machine=str(client.info()["Architecture"]))
+            runtime = Runtime(machine=machine_of(str(client.info()["Architecture"])))
             folder = ensure_packages(lines, runtime, cache=cache, beside=requirements.absolute().parent)
             for path in sorted(each for each in folder.rglob("*") if each.is_file()):
                 if not UNUSED.intersection(path.relative_to(folder).parts):

@@ -76,9 +76,9 @@ def ensure_base(client: Any, packages: tuple[str, ...], progress: Progress) -> s
         tar = folder / "base.tar"
         _bootstrap(program, packages, tar, progress)
         progress(Step("Handing the base system to the engine"))
-        repository, _, tag = name.partition(":")
         try:
-            client.import_image_from_file(str(tar), repository=repository, tag=tag, changes=[f"ENV PATH={PATH}"])
+            # the tag in one with the name: Podman passes over one that is given by itself
+            client.import_image_from_file(str(tar), repository=name, changes=[f"ENV PATH={PATH}"])
             client.inspect_image(name)  # an import that failed half-way answers 200 as well
         except APIError as error:
             raise ImageFailed(f"The engine did not take the base system: {error.explanation or error}.") from error

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sparkanywhere.project import PROJECT
-from sparkanywhere.python_packages import PackagesFailed, Runtime, as_lines, ensure_packages, spark_needs
+from sparkanywhere.python_packages import PackagesFailed, Runtime, as_lines, ensure_packages, machine_of, spark_needs
 from sparkanywhere.spark.base_image import PYTHON, WGET, ImageFailed, ensure_base, has_image
 from sparkanywhere.spark.build_context import pieces
 from sparkanywhere.spark.java_wrapper import CLASSES, class_path, wrapper_text
@@ -88,7 +88,7 @@ def ensure_image(
         home = ensure(kind.version, cache=cache, environ=environ, progress=progress)
         if kind.has_python:
             progress(Step("Installing pandas and pyarrow for the image"))
-            runtime = Runtime(machine=str(client.info()["Architecture"]))
+            runtime = Runtime(machine=machine_of(str(client.info()["Architecture"])))
             packages = ensure_packages(as_lines(spark_needs(kind.version)), runtime, cache=cache)
     except (SparkUnavailable, PackagesFailed) as error:
         raise ImageFailed(str(error)) from error

@@ -24,11 +24,11 @@ class Entry:
 
 
 def archive(entries: Iterable[Entry]) -> bytes:
-    """Return a tar of the entries, all owned by root, to be unpacked at `/`."""
+    """Return a tar of the entries, all owned by root, to be unpacked at `/`, or where that stands for."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as tar:
         for entry in entries:
-            member = tarfile.TarInfo(entry.path.lstrip("/"))
+            member = tarfile.TarInfo(entry.path.lstrip("/") or ".")
             member.mode = entry.mode
             if entry.content is None:
                 member.type = tarfile.DIRTYPE

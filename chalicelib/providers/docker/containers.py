@@ -60,10 +60,12 @@ class Containers:
                 found.append(ContainerUsage(each.name, cpu_seconds, max(held, 0)))
         return found
 
-    def kill(self, container_id: str, signal: str) -> None:
-        """Send a signal; a container that does not run (any more) is no error."""
+    def kill(self, container_id: str, signal: str) -> bool:
+        """Send a signal and return whether it arrived; a container that does not run (any more) is no error."""
         with unless_gone():
             self.client.kill(container_id, signal)
+            return True
+        return False
 
     def remove(self, container_id: str, *, volumes: bool = True) -> None:
         """Kill and remove a container and the volumes that are its own; repeatable."""
@@ -81,10 +83,12 @@ class Containers:
 
     def remove_volumes(self, uid: str) -> None:
         """Remove the volumes of one task; its containers are gone. Repeatable."""
+        wanted = labels.of_control_plane(self.control_plane_id) | {labels.UID: uid}
         with reachable():
-            listed = self.client.volumes(filters={"label": self._labels({labels.UID: uid})})
+            listed = self.client.volumes(filters={"label": [f"{labels.UID}={uid}"]})
             for volume in listed["Volumes"] or []:
-                self.client.remove_volume(volume["Name"], force=True)
+                if wanted.items() <= (volume.get("Labels") or {}).items():  # of two labels Podman wants one
+                    self.client.remove_volume(volume["Name"], force=True)
 
     def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
         """Remove the volumes that outlive tasks but whose sources nobody wants, asked after the look.

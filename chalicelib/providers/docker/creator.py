@@ -18,7 +18,7 @@ from chalicelib.providers.base import ProviderUnavailable, Task, TaskRejected
 from chalicelib.providers.docker import archives, container_spec, labels, mounts
 from chalicelib.providers.docker.container_spec import HostContext
 from chalicelib.providers.docker.containers import Containers
-from chalicelib.providers.docker.engine import CONFLICT, reachable, words
+from chalicelib.providers.docker.engine import CONFLICT, Raw, reachable, words
 from chalicelib.providers.docker.network import TaskNetwork
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 
@@ -99,12 +99,23 @@ class Creator:
         return made
 
     def _create_named(self, spec: container_spec.Spec) -> str:
+        for mount in spec.config["HostConfig"]["Mounts"]:
+            if mount["Type"] == "volume" and mount["Source"]:
+                self._create_volume(mount)
         try:
             return str(self._client.create_container_from_config(spec.config, spec.name)["Id"])
         except docker.errors.APIError as error:
             if error.status_code == 404 and "no such image" in words(error).lower():
                 raise ImageMissing(str(spec.config["Image"])) from error
             raise
+
+    def _create_volume(self, mount: Raw) -> None:
+        """Make a volume unless it is there: Podman makes those that a container names without labels and options."""
+        wanted: Raw = mount["VolumeOptions"]
+        driver: Raw = wanted.get("DriverConfig") or {}
+        self._client.create_volume(
+            mount["Source"], driver=driver.get("Name"), driver_opts=driver.get("Options"), labels=wanted["Labels"]
+        )
 
     def _load(self, task: Task, host: HostContext) -> mounts.MountContext:
         """Make and fill the task's volumes through a loader; return the context with their folders."""
@@ -113,9 +124,12 @@ class Creator:
         spec = container_spec.Spec(
             name=labels.container_name(host.context.control_plane_id, task, LOADER),
             config=container_spec.loader_config(list(seen.values()), marks),
-            archive=archives.archive(mounts.loader_entries(task)),
         )
-        self._containers.remove(self._create_one(spec), volumes=False)
+        loader = self._create_one(spec)
+        # volume by volume: what is unpacked above one, Podman puts beside it
+        for volume, mount in seen.items():
+            self._client.put_archive(loader, mount["Target"], archives.archive(mounts.loader_entries(task, volume)))
+        self._containers.remove(loader, volumes=False)
         folders = {
             volume: str(self._client.inspect_volume(mount["Source"])["Mountpoint"]) for volume, mount in seen.items()
         }

@@ -27,6 +27,7 @@ DEFAULT_HOST = f"unix://{DEFAULT_SOCKET}"
 CALL_TIMEOUT_SECONDS = 60  # starting a container took up to 1.3 s with both cores busy; a full disk takes longer
 UNAVAILABLE = "EngineUnavailable"
 CONFLICT = 409  # the engine's answer to what a state forbids, and to a name that is taken
+WRONG_STATE = "container state improper"  # Podman's words for the same, which it may call an error of its own
 
 Raw = dict[str, Any]  # JSON of the engine: its shape is Docker's, not ours
 Client = Any  # a docker.APIClient: the stubs know only half of its methods, and some of them wrongly
@@ -138,7 +139,7 @@ def unless_gone() -> Iterator[None]:
         except docker.errors.NotFound:
             return
         except docker.errors.APIError as error:
-            if error.status_code != CONFLICT:
+            if error.status_code != CONFLICT and WRONG_STATE not in words(error):
                 raise
 
 

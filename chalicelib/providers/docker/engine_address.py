@@ -1,4 +1,4 @@
-"""Where the Docker engine is, found as Docker's own client finds it, and where programs for macOS put its socket.
+"""Where the engine is, found as Docker's own client finds it, and where programs for macOS, and Podman, put a socket.
 
 Reference: docs.docker.com, "Docker contexts" and "Docker CLI configuration", which keep a context's address in
 contexts/meta/<SHA-256 of its name>/meta.json and its certificates in contexts/tls/<the same>/docker.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,6 +18,9 @@ from chalicelib.providers.base import ProviderUnavailable
 DEFAULT_SOCKET = "/var/run/docker.sock"
 # Below a person's home: of Docker Desktop without its link at the default place, Colima, OrbStack, Rancher Desktop.
 SOCKETS = (".docker/run/docker.sock", ".colima/default/docker.sock", ".orbstack/run/docker.sock", ".rd/docker.sock")
+PODMAN_MACHINE = ".local/share/containers/podman/machine/podman.sock"  # also below home: of its machine on macOS
+PODMAN_SOCKET = "podman/podman.sock"  # below a user's runtime folder, where it is rootless, and below root's
+ROOTS_RUNTIME = Path("/run")
 DEFAULT_CONTEXT = "default"
 
 
@@ -27,7 +31,9 @@ class EngineAddress(NamedTuple):
     tls_directory: str
 
 
-def engine_address(environ: Mapping[str, str], *, default: Path = Path(DEFAULT_SOCKET)) -> EngineAddress:
+def engine_address(
+    environ: Mapping[str, str], *, default: Path = Path(DEFAULT_SOCKET), runtime: Path = ROOTS_RUNTIME
+) -> EngineAddress:
     """Return what says it first: DOCKER_HOST, DOCKER_CONTEXT, the current context, or a socket that is there.
 
     Raises ProviderUnavailable for a context that is not there.
@@ -40,7 +46,10 @@ def engine_address(environ: Mapping[str, str], *, default: Path = Path(DEFAULT_S
     name = environ.get("DOCKER_CONTEXT") or _read(folder / "config.json").get("currentContext")
     if name and name != DEFAULT_CONTEXT:
         return _of_context(str(name), folder / "contexts")
-    there = (path for path in (default, *(home / socket for socket in SOCKETS)) if path.exists())
+    runtimes = (Path(environ.get("XDG_RUNTIME_DIR") or runtime), runtime)
+    podmans = (*(each / PODMAN_SOCKET for each in runtimes), home / PODMAN_MACHINE)
+    # os.path, since root's folder tells others nothing, not even whether a file is there
+    there = (path for path in (default, *(home / socket for socket in SOCKETS), *podmans) if os.path.exists(path))
     return EngineAddress(f"unix://{next(there, default)}", "")
 
 

@@ -19,6 +19,8 @@ from chalicelib.providers.docker.engine import Client, Raw, Stream, close_stream
 LOG = logging.getLogger(__name__)
 
 CHANGES = frozenset({"start", "die", "pause", "unpause", "destroy"})
+# Podman's words, which it filters by; `cleanup` follows `die`, and makes `exited` of a container
+PODMANS = {"died": "die", "cleanup": "cleanup", "remove": "destroy"}
 FIRST_PAUSE_SECONDS = 0.2
 LONGEST_PAUSE_SECONDS = 5.0
 NANOS = 1_000_000_000
@@ -39,7 +41,7 @@ class EventFollower:
         self._filters = {
             "type": ["container"],
             "label": [f"{labels.CONTROL_PLANE}={control_plane_id}"],
-            "event": sorted(CHANGES),
+            "event": sorted({*CHANGES, *PODMANS}),
         }
         self._on_event = on_event
         self._resync = resync
@@ -94,9 +96,10 @@ class EventFollower:
 
     def _handle(self, raw: Raw) -> None:
         action = str(raw.get("Action") or raw.get("status") or "")
-        actor = raw.get("Actor") or {}
-        if action not in CHANGES:
+        action = PODMANS.get(action, action)
+        if action not in (*CHANGES, *PODMANS):
             return
+        actor = raw.get("Actor") or {}
         try:
             self._on_event(action, str(actor.get("ID") or ""), actor.get("Attributes") or {})
         except ProviderUnavailable:

@@ -13,9 +13,10 @@ from typing import Literal
 
 from chalicelib.providers.base import Container, Task
 
-# sandbox, a pause container, keeps the network of a task with several main containers; record and loader never
-# run: the first keeps a task whose image is on its way, the second fills volumes; services belongs to no task
-Role = Literal["sandbox", "init", "main", "record", "loader", "services"]
+# anchor and sandbox are pause containers: the first keeps the bridge of all tasks up, the second the network of a task
+# with several main containers; record and loader never run: one keeps a task whose image is on its way, the other fills
+# volumes; anchor and services belong to no task
+Role = Literal["sandbox", "init", "main", "record", "loader", "services", "anchor"]
 
 PREFIX = "sparkanywhere.io/"
 CONTROL_PLANE = PREFIX + "control-plane"

@@ -31,6 +31,7 @@ STARTERS = 4  # a start costs 0.2 s of the engine's CPU: four threads reach its 
 LOCKS = 64  # tasks that share one merely wait for each other
 ADDRESS_WAIT_SECONDS = 3.0  # for the engine to take back the address of a container that just ended
 ADDRESS_PAUSE_SECONDS = 0.05
+ADDRESS_IN_USE = ("address already in use", "is already allocated")  # of Docker and of Podman
 RETRY_SECONDS = 5.0  # between two tries to create what the engine was not ready for
 # Between the first two tries to create what the engine refuses, and the longest, as a kubelet's
 REFUSED_SECONDS, LONGEST_SECONDS = 10.0, 300.0
@@ -165,7 +166,8 @@ class Launcher:
                 self._cache.gone(container_id)
                 return
             except docker.errors.APIError as error:
-                is_early = "address already in use" in words(error).lower() and waited < ADDRESS_WAIT_SECONDS
+                said = words(error).lower()
+                is_early = any(each in said for each in ADDRESS_IN_USE) and waited < ADDRESS_WAIT_SECONDS
                 if is_early and not self._closed.wait(ADDRESS_PAUSE_SECONDS):
                     waited += ADDRESS_PAUSE_SECONDS
                     continue

@@ -26,6 +26,7 @@ SIGN_OF_LIFE_SECONDS = 1.0  # the longest silence for one who follows
 PIECES_AHEAD = 64  # the reader waits for a slow caller instead of filling memory
 # The engine waits 100 ms at least before it restarts a container, and notes a start after the first output
 BEFORE_START = timedelta(milliseconds=100)
+TICK = timedelta(milliseconds=10)  # of the kernel: Podman takes a run's end from the time of a file
 
 
 Find = Callable[[float], tuple[ContainerSnapshot | None, bool]]
@@ -38,6 +39,11 @@ class Entry:
     time: bytes
     text: bytes
     continues: bool  # the piece before had no end of line
+
+    @property
+    def is_exact(self) -> bool:
+        """Return whether the time has fractions of a second: Podman before 5.8 leaves them out."""
+        return b"." in self.time
 
 
 def read(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
@@ -78,19 +84,21 @@ def _pieces(client: Client, find: Find, options: LogOptions) -> Iterator[bytes]:
         rest = replace(window, follow=False, tail_lines=None)
         for entry in _entries(client, snapshot, rest, deadline):
             # a stream that follows may end with the container before its last words
-            if entry and entry.time > shown:
+            if entry and entry.is_exact and entry.time > shown:
                 yield _rendered(entry, options)
 
 
 def _rendered(entry: Entry, options: LogOptions) -> bytes:
-    return entry.time + b" " + entry.text if options.timestamps and not entry.continues else entry.text
+    if not options.timestamps or entry.continues:
+        return entry.text
+    return (entry.time if entry.is_exact else entry.time.replace(b"Z", b".000000000Z")) + b" " + entry.text
 
 
 def _window(snapshot: ContainerSnapshot, options: LogOptions) -> LogOptions:
     """Return the options with the bounds of the run that is meant."""
     if not snapshot.restarts or snapshot.started_at is None:
         return options if options.follow or not options.previous else replace(options, follow=False)
-    border = snapshot.previous_end or snapshot.started_at - BEFORE_START
+    border = snapshot.previous_end + TICK if snapshot.previous_end else snapshot.started_at - BEFORE_START
     if options.previous:
         return replace(options, until=border, follow=False)
     if snapshot.status == "restarting" and not options.follow:  # what the next run says already is not its log
@@ -114,6 +122,7 @@ def _entries(
                 stderr=options.stream != "stdout",
                 tail=options.tail_lines if options.tail_lines is not None else "all",
                 since=options.since.timestamp() if options.since else None,
+                until=options.until.timestamp() if options.until and not options.follow else None,
             )
     except docker.errors.NotFound as error:
         raise TaskNotFound(f"the engine has no container {snapshot.id[:12]} any more") from error
@@ -126,7 +135,8 @@ def _entries(
             at, _, text = line.partition(b" ")
             entry = Entry(time=at, text=text, continues=continues)
             continues = not line.endswith(b"\n")
-            if (not since or at >= since) and (not until or options.follow or at <= until):
+            is_inside = (not since or at >= since) and (not until or options.follow or at <= until)
+            if is_inside or not entry.is_exact:  # the engine itself knows better than it says
                 yield entry
 
 

@@ -11,7 +11,7 @@ import os
 import posixpath
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from docker.types import DriverConfig, Mount
 
@@ -121,21 +121,17 @@ def loader_volumes(task: base.Task, context: MountContext) -> dict[str, Mount]:
     }
 
 
-def loader_entries(task: base.Task) -> list[archives.Entry]:
-    """Return what the loader copies: modes, files, and the directories that mounts show parts of."""
-    entries: list[archives.Entry] = []
-    for volume in task.volumes:
-        at = f"{LOADED_AT}/{volume.name}"
-        if volume.kind == "files":
-            entries += archives.files(volume, at)
-        elif volume.kind != "host":
-            entries.append(archives.directory(at))
-        known = {archives.inside(at, file.path) for file in volume.files}
-        for part in _parts(task, volume.name):
-            path = archives.inside(at, part)
-            if path not in known and not any(file.startswith(path + "/") for file in known):
-                entries.append(archives.directory(path))
-    return entries
+def loader_entries(task: base.Task, name: str) -> list[archives.Entry]:
+    """Return what the loader copies into a volume: mode, files, and the directories that mounts show parts of."""
+    volume = next(each for each in task.volumes if each.name == name)
+    at = f"{LOADED_AT}/{name}"
+    entries = archives.files(volume, at) if volume.kind == "files" else [archives.directory(at)]
+    known = {archives.inside(at, file.path) for file in volume.files}
+    for part in _parts(task, name):
+        path = archives.inside(at, part)
+        if path not in known and not any(file.startswith(path + "/") for file in known):
+            entries.append(archives.directory(path))
+    return [replace(entry, path=entry.path.removeprefix(at)) for entry in entries]
 
 
 def _parts(task: base.Task, volume: str) -> list[str]:

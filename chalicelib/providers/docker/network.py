@@ -7,6 +7,7 @@ services', and the first address their name server's.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import ipaddress
 import socket
@@ -17,12 +18,14 @@ import docker.errors
 from docker.types import IPAMConfig, IPAMPool
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker import labels
-from chalicelib.providers.docker.engine import Client, Raw, reachable, words
+from chalicelib.providers.docker import labels, pause_image
+from chalicelib.providers.docker.engine import CONFLICT, Client, Raw, is_local, reachable, unless_gone, words
+from chalicelib.system import IS_MAC
 
 SUBNETS = "10.201.0.0/16"  # seldom used at home, in offices and by clouds' defaults
 PREFIX_LENGTH = 20  # 4,096 addresses each, 16 control planes on one engine
 ENGINE_PREFIX_LENGTH = 24  # the part the engine may hand out itself
+IN_USE = ("overlap", "is already used")  # of Docker's and of Podman's refusal of a subnet
 BRIDGE_OPTION = "com.docker.network.bridge.name"
 
 
@@ -63,6 +66,49 @@ class TaskNetwork:
             self._last = int(_engine_range(subnet)[0]) - 1
             self._next = max(self._next, self._first)
 
+    def is_reached(self, info: Raw) -> bool:
+        """Return whether this machine has the gateway's address; `info` is what the engine says of itself.
+
+        Docker's engine makes the network's bridge with the network, Podman with the first container there: on this
+        machine one is started that holds it up, so that a server can listen there before any task. Where the bridge
+        is in a virtual machine, or in the namespace of a rootless engine, it is for nothing and goes again.
+        """
+        if is_ours(self.gateway):
+            return True
+        if not is_local(self._client) or IS_MAC or "name=rootless" in info.get("SecurityOptions", ()):
+            return False
+        try:
+            with reachable():
+                self._start_anchor()
+        except docker.errors.APIError as error:
+            raise ProviderUnavailable("NetworkUnavailable", f"{self.name}: {words(error)}") from error
+        if found := is_ours(self.gateway):
+            return found
+        self.let_down()
+        return False
+
+    def _start_anchor(self) -> None:
+        config = {
+            "Image": pause_image.NAME,
+            "Labels": labels.of_control_plane(self._control_plane_id) | {labels.ROLE: "anchor"},
+            "HostConfig": {"Init": True, "NetworkMode": self.name},
+        }
+        try:
+            self._client.create_container_from_config(config, self._anchor)
+        except docker.errors.APIError as error:
+            if error.status_code != CONFLICT:  # an earlier server has left it
+                raise
+        self._client.start(self._anchor)
+
+    def let_down(self) -> None:
+        """Remove what holds the bridge up, if the engine answers; repeatable."""
+        with contextlib.suppress(ProviderUnavailable, docker.errors.APIError), unless_gone():
+            self._client.remove_container(self._anchor, force=True)
+
+    @property
+    def _anchor(self) -> str:
+        return f"{self.name}-bridge"
+
     def _find(self) -> Raw | None:
         wanted = f"{labels.CONTROL_PLANE}={self._control_plane_id}"
         for network in self._client.networks(names=[self.name], filters={"label": wanted}):
@@ -87,7 +133,7 @@ class TaskNetwork:
                     options={BRIDGE_OPTION: self.bridge},
                 )
             except docker.errors.APIError as error:
-                if "overlap" not in words(error).lower():
+                if not any(word in words(error).lower() for word in IN_USE):
                     raise
                 refusal = error
                 continue

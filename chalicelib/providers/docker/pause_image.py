@@ -23,12 +23,12 @@ PROGRAM = "/pause"
 LOAD_ADDRESS = 0x400000
 FILE_HEADER_BYTES, PROGRAM_HEADER_BYTES = 64, 56  # of ELF64
 EXECUTABLE_AND_READABLE = 5
-# architecture as the engine names it -> (ELF machine number, code)
+# architecture as Kubernetes names it -> (ELF machine number, code)
 CODE = {
     # mov eax, 34 (pause); syscall; jmp back
-    "x86_64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
+    "amd64": (62, bytes.fromhex("b822000000 0f05 ebf7")),
     # x0..x4 = 0; x8 = 73 (ppoll); svc 0; b back
-    "aarch64": (183, struct.pack("<8I", *(0xD2800000 + n for n in range(5)), 0xD2800928, 0xD4000001, 0x17FFFFF9)),
+    "arm64": (183, struct.pack("<8I", *(0xD2800000 + n for n in range(5)), 0xD2800928, 0xD4000001, 0x17FFFFF9)),
 }
 
 
@@ -48,8 +48,7 @@ def _import(client: Client, architecture: str) -> None:
     try:
         client.import_image_from_data(
             archives.archive([archives.Entry(PROGRAM, program(architecture), 0o755)]),
-            repository=REPOSITORY,
-            tag=TAG,
+            repository=NAME,  # its tag in one with it: Podman passes over one that is given by itself
             changes=[f'ENTRYPOINT ["{PROGRAM}"]'],
         )
     except docker.errors.APIError as error:

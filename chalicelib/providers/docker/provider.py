@@ -22,7 +22,7 @@ from chalicelib.providers.docker.engine import Client
 from chalicelib.providers.docker.events import EventFollower
 from chalicelib.providers.docker.images import FIRST_PAUSE_SECONDS
 from chalicelib.providers.docker.launcher import STARTERS, Launcher
-from chalicelib.providers.docker.network import SUBNETS, TaskNetwork, is_ours
+from chalicelib.providers.docker.network import SUBNETS, TaskNetwork
 from chalicelib.providers.docker.services.container import ServicesContainer
 from chalicelib.providers.docker.snapshots import ContainerSnapshot
 from chalicelib.providers.docker.stopper import Stopper
@@ -89,11 +89,11 @@ class DockerProvider:
             info = engine.machine(self._client)
             self._machine = admission.machine(info)
             self.shared_folders = engine.shared_folders(self._client, info, self._host_paths)
-            pause_image.ensure(self._client, str(info.get("Architecture", "")))
+            pause_image.ensure(self._client, self._machine.architecture)
             self._network = TaskNetwork(self._client, self._id, subnets=self._subnets)
             self._network.ensure()
             self._cache.host_address = self._network.gateway
-            self._is_gateway_ours = is_ours(self._network.gateway)
+            self._is_gateway_ours = self._network.is_reached(info)
             self._containers = Containers(self._client, self._id)
             control_plane = self._network.gateway if self._is_gateway_ours else FORWARDED
             self._services = ServicesContainer(
@@ -293,8 +293,8 @@ class DockerProvider:
             if self._is_open:
                 if all(state.phase == "stopped" for state in self._cache.states()):
                     self._services.remove()
-                self._launcher.close()
-                self._stopper.close()
-                self._events.close()
-                self._client.close()  # only its connections: a later call makes new ones
+                    self._network.let_down()
+                # of the client only its connections: a later call makes new ones
+                for each in (self._launcher, self._stopper, self._events, self._client):
+                    each.close()
             self._cache.close()

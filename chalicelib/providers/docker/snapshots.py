@@ -13,6 +13,7 @@ from chalicelib.providers.docker import labels
 Status = Literal["created", "running", "paused", "restarting", "removing", "exited", "dead", "removed", "called off"]
 
 NEVER = "0001-01-01"  # how the engine writes a moment that has not come
+PODMANS_END = "stopped"  # Podman's word between the end of a process and `exited`, or its restart
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,10 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
     marks: dict[str, str] = config.get("Labels") or {}
     # the engine notes the start of a very short process after its end
     started_at, ended_at = moment(state.get("StartedAt")), moment(state.get("FinishedAt"))
+    status, restarts = state["Status"], (raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no")
+    if status == PODMANS_END:
+        goes_on = restarts in ("always", "unless-stopped") or (restarts == "on-failure" and state.get("ExitCode"))
+        status = "restarting" if goes_on else "exited"
     # the engine counts the restarts that it makes by itself, from 0 again after one that it was asked for
     is_again = state["Status"] == "running" and ended_at is not None
     return ContainerSnapshot(
@@ -84,7 +89,7 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
         role=cast(labels.Role, marks.get(labels.ROLE, "main")),
         order=int(marks.get(labels.ORDER, "0")),
         count=int(marks.get(labels.COUNT, "1")),
-        status=cast(Status, state["Status"]),
+        status=cast(Status, status),
         image=marks.get(labels.IMAGE, config.get("Image", "")),
         address=marks.get(labels.ADDRESS, ""),
         exit_code=int(state.get("ExitCode") or 0),
@@ -95,7 +100,7 @@ def snapshot(raw: Mapping[str, Any]) -> ContainerSnapshot:
         finished_at=max(started_at, ended_at) if started_at and ended_at else None,
         restarts=max(int(raw.get("RestartCount") or 0), int(is_again)),
         stop_signal=config.get("StopSignal") or "",
-        restarts_itself=(raw.get("HostConfig") or {}).get("RestartPolicy", {}).get("Name", "no") not in ("", "no"),
+        restarts_itself=restarts not in ("", "no"),
         tty=bool(config.get("Tty")),
         previous_end=ended_at if is_again else None,
         labels=marks,

@@ -32,7 +32,8 @@ IDLE_SECONDS = 3600.0  # the longest sleep without anything due; a push wakes ea
 class Stopper:
     """Brings containers to their end within a grace period. Thread-safe.
 
-    `live(uid)` returns the containers of a task that still run; `kill(id, signal)` may be repeated;
+    `live(uid)` returns the containers of a task that still run; `kill(id, signal)` may be repeated, and returns whether
+    the container ran;
     `look(id)` has the engine asked about a container.
     """
 
@@ -41,7 +42,7 @@ class Stopper:
         client: Client,
         *,
         live: Callable[[str], list[ContainerSnapshot]],
-        kill: Callable[[str, str], None],
+        kill: Callable[[str, str], bool],
         look: Callable[[str], None],
     ) -> None:
         self._client = client
@@ -122,13 +123,13 @@ class Stopper:
 
     def _signal(self, uid: str, container_id: str, signal: str) -> None:
         try:
-            self._kill(container_id, signal)
-            # the engine ends a container that waits for its restart without an event
+            # Docker ends a container that waits for its restart, without an event; Podman starts it all the same
             for _ in range(CHECKS):
-                live = [each for each in self._live(uid) if each.id == container_id]
-                if not live or live[0].status != "restarting" or self._gone.wait(CHECK_SECONDS):
+                if self._kill(container_id, signal) or self._gone.wait(CHECK_SECONDS):
                     return
                 self._look(container_id)
+                if all(each.id != container_id for each in self._live(uid)):
+                    return
         except (docker.errors.APIError, ProviderUnavailable) as error:
             text = words(error) if isinstance(error, docker.errors.APIError) else error.message
             LOG.warning("event=signal-failed task=%s signal=%s error=%s", uid, signal, text)

@@ -13,7 +13,7 @@ import docker
 import docker.errors
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker import labels, pause_image
+from chalicelib.providers.docker import admission, labels, pause_image
 from chalicelib.providers.docker.engine import Client, machine, reachable, words
 
 AT = "/volume"
@@ -32,7 +32,7 @@ def volume_files(
     try:
         with reachable():
             client.inspect_volume(volume)  # or the mount would make it
-            image = pause_image.ensure(client, str(machine(client).get("Architecture", "")))
+            image = pause_image.ensure(client, admission.machine(machine(client)).architecture)
             # a loader that is left behind goes when the control plane starts anew
             marks = labels.of_control_plane(control_plane_id) | {labels.ROLE: "loader"}
             host = client.create_host_config(binds=[f"{volume}:{AT}:ro"], network_mode="none")

@@ -24,7 +24,7 @@ from chalicelib.providers.docker.task_state import NO_SUCH_PROGRAM, has_ended
 LOG = logging.getLogger(__name__)
 
 INIT_SAYS = "[FATAL tini"
-HELPERS = ("record", "loader", "services")
+HELPERS = ("record", "loader", "services", "anchor")
 
 
 class Watcher:

@@ -11,8 +11,9 @@ from tests.unit.providers.docker.builders import task
 MACHINE = machine({"Architecture": "x86_64", "NCPU": 2, "MemTotal": 4 * 2**30, "Runtimes": {"runc": {}}})
 
 
-def test_the_machine_is_named_as_kubernetes_names_it() -> None:
-    known = capacity(MACHINE)
+@pytest.mark.parametrize("word", ["x86_64", "amd64"])  # of Docker's engine, and of Podman
+def test_the_machine_is_named_as_kubernetes_names_it(word: str) -> None:
+    known = capacity(machine({"Architecture": word, "NCPU": 2, "MemTotal": 4 * 2**30}))
 
     assert (known.architecture, known.cpu_milli, known.memory_mib) == ("amd64", 2000, 4096)
 

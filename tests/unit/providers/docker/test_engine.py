@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 
 import docker
 import pytest
+import requests
 from requests.adapters import HTTPAdapter
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker.engine import OLDEST_API, connect, explain, shared_folders
+from chalicelib.providers.docker.engine import OLDEST_API, connect, explain, shared_folders, unless_gone
 from chalicelib.providers.docker.events import event_time, since_text
 from chalicelib.providers.docker.identity import control_plane_id
 from chalicelib.providers.docker.pause_image import CODE, program
@@ -33,6 +35,23 @@ def test_no_permission_names_the_group() -> None:
     told = explain("unix:///var/run/docker.sock", refusal)
 
     assert told.startswith("No permission to use the Docker engine")
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "passes"),
+    [
+        (409, "Container is not running", True),
+        (500, "can only kill running containers: container state improper", True),  # Podman 4.3's answer
+        (500, "no space left on device", False),
+    ],
+)
+def test_what_a_state_forbids_is_passed_over(status: int, said: str, passes: bool) -> None:
+    answer = requests.Response()
+    answer.status_code = status
+    refusal = docker.errors.APIError("refused", answer, said)
+
+    with nullcontext() if passes else pytest.raises(docker.errors.APIError), unless_gone():
+        raise refusal
 
 
 def test_the_moment_to_go_on_from_has_nanoseconds() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers.base import ProviderUnavailable
-from chalicelib.providers.docker.engine_address import SOCKETS, engine_address
+from chalicelib.providers.docker.engine_address import PODMAN_MACHINE, SOCKETS, engine_address
 
 
 @pytest.fixture
@@ -48,12 +48,23 @@ def test_then_the_first_socket_that_is_there(home: Path, chosen: str, socket: st
     default = home / "docker.sock"
     environ = {"HOME": str(home)}
 
-    assert engine_address(environ, default=default).host == f"unix://{default}"
+    assert engine_address(environ, default=default, runtime=home / "none").host == f"unix://{default}"
     (home / socket).parent.mkdir(parents=True, exist_ok=True)
     (home / socket).touch()
-    assert engine_address(environ, default=default).host == f"unix://{home / socket}"
+    assert engine_address(environ, default=default, runtime=home / "none").host == f"unix://{home / socket}"
     default.touch()
-    assert engine_address(environ, default=default).host == f"unix://{default}"
+    assert engine_address(environ, default=default, runtime=home / "none").host == f"unix://{default}"
+
+
+def test_podmans_sockets_come_after_dockers(tmp_path: Path) -> None:
+    environ = {"HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path / "run")}
+    default = tmp_path / "docker.sock"
+
+    for socket in (tmp_path / PODMAN_MACHINE, tmp_path / "run/podman/podman.sock", tmp_path / SOCKETS[0]):
+        socket.parent.mkdir(parents=True)
+        socket.touch()
+        assert engine_address(environ, default=default, runtime=tmp_path / "none").host == f"unix://{socket}"
+    assert engine_address({}, default=default, runtime=tmp_path / "run").host.endswith("run/podman/podman.sock")
 
 
 def test_a_context_that_is_not_there_is_named(home: Path) -> None:

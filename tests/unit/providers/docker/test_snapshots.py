@@ -42,6 +42,20 @@ def test_a_recorded_container_is_understood(
     assert (state.name, state.image) == ("main", "busybox")
 
 
+@pytest.mark.parametrize(
+    ("policy", "code", "phase"),
+    [("", 0, "stopped"), ("on-failure", 0, "stopped"), ("on-failure", 3, "waiting"), ("always", 0, "waiting")],
+)
+def test_a_container_that_podman_has_not_cleaned_up_has_ended_or_goes_on(
+    inspected: dict[str, Any], policy: str, code: int, phase: str
+) -> None:
+    raw = json.loads(json.dumps(inspected["exited"]))
+    raw["State"] |= {"Status": "stopped", "ExitCode": code}
+    raw["HostConfig"]["RestartPolicy"]["Name"] = policy
+
+    assert container_state(snapshot(raw)).phase == phase
+
+
 def test_the_engines_words_on_a_failed_start_are_kept(inspected: dict[str, Any]) -> None:
     assert "unable to find user nobody-here" in container_state(snapshot(inspected["no-user"])).message
 
