@@ -34,7 +34,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-st
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help pi serve test test-slow test-clients test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel server-image lock audit soak simulate
+.PHONY: help pi serve test test-slow test-clients test-podman test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel server-image lock audit soak simulate
 
 help: ## List the verbs
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## /{printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -71,14 +71,17 @@ fix: $(DEV) ## Mend what ruff can mend
 	@$(BIN)/ruff format .
 
 test: $(DEV) ## Run the tests, with a real Spark job on each provider that is there (WORKERS=2 files at a time)
-	@$(PYTEST) -m "not slow and not clients and not dynoxide" --durations 15
+	@$(PYTEST) -m "not slow and not clients and not podman and not dynoxide" --durations 15
 
 test-slow: $(DEV) ## Run the tests that `make test` leaves out: every Spark scenario, further versions and emulators
-	@$(PYTEST) -m "slow and not clients and not dynoxide" --durations 15
+	@$(PYTEST) -m "slow and not clients and not podman and not dynoxide" --durations 15
 
 test-clients: $(DEV) ## Run third-party clients against us: kr8s, kopf, helm, Airflow, ... and kubectl 1.24 to 1.37 (QUICK=1: fewer)
 	@$(BIN)/python -m tools.clients$(if $(QUICK), --quick)
 	@$(PYTEST) -m "clients$(if $(QUICK), and not slow)" --durations 15
+
+test-podman: $(DEV) ## Run the provider contract on a Podman of its own (QUICK=1: a quarter of it)
+	@$(PYTEST) tests/contract -m "podman$(if $(QUICK), and not slow)" --durations 5
 
 test-dynoxide: $(DEV) ## Run the storage contract, races and crashes on dynoxide, a DynamoDB by others, which cargo builds once, in minutes
 	@if command -v cargo >/dev/null || test -x $(DYNOXIDE)/bin/dynoxide; then \
@@ -89,7 +92,7 @@ $(DYNOXIDE)/bin/dynoxide:
 	@cargo install --quiet --locked --no-default-features --features native-sqlite,http-server,cli \
 	  --root $(DYNOXIDE) --version "~3.2" dynoxide-rs
 
-test-all: test test-slow test-clients test-dynoxide ## Run every test
+test-all: test test-slow test-clients test-podman test-dynoxide ## Run every test
 
 soak: $(DEV) ## Send drawn requests, hold watches of two servers to lists under faults and kills, and simulate, for MINUTES=10 (SEED=n)
 	@$(BIN)/python -m tests.soak --minutes "$(MINUTES)" $(if $(SEED),--seed "$(SEED)")
@@ -101,7 +104,7 @@ e2e: $(DEV) ## Run the tests with real Spark alone
 	@$(PYTEST) tests/e2e
 
 coverage: $(DEV) ## Measure what unit and contract tests run of the code; build/coverage/index.html shows the lines
-	@$(PYTEST) -q tests/unit tests/contract -m "not slow and not dynoxide" --cov --cov-report term:skip-covered --cov-report html
+	@$(PYTEST) -q tests/unit tests/contract -m "not slow and not podman and not dynoxide" --cov --cov-report term:skip-covered --cov-report html
 
 bench: $(DEV) ## Measure, and write the tables of docs/benchmarks.md (BENCH=api for one; PI=1, DOCKER=1: those too)
 	@$(BIN)/python -m benchmarks $(BENCH)

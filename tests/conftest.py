@@ -25,6 +25,7 @@ TOOL_MARKERS = (
     "docker",
     "image",
     "own_engine",
+    "podman",
     "kubectl",
     "terraform",
     "browser",

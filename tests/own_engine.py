@@ -128,7 +128,7 @@ class OwnEngine:
             time.sleep(0.05)
         if self._process is not None:
             self._process.wait(STOP_SECONDS)
-        for mount in sorted(_mounts_below(self._folder), reverse=True):
+        for mount in sorted(mounts_below(self._folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         shutil.rmtree(self._folder, ignore_errors=True)
 
@@ -146,6 +146,7 @@ def engine_with_busybox(folder: Path, *, disk_mib: int | None = None) -> Iterato
         engine.remove()
 
 
-def _mounts_below(folder: Path) -> list[str]:
+def mounts_below(folder: Path) -> list[str]:
+    """Return what is mounted below a folder."""
     places = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
     return [place for place in places if place.startswith(f"{folder}/")]

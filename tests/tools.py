@@ -14,6 +14,7 @@ from pathlib import Path
 from chalicelib.config import Settings
 from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import PYTHON, base_name
+from tests import own_podman
 from tests.contract import dynoxide
 from tools import clients
 
@@ -35,6 +36,8 @@ def missing(tool: str) -> str:
         return "" if find("mmdebstrap") or _has_base_image() else "mmdebstrap is not installed"
     if tool == "own_engine":
         return "" if os.geteuid() == 0 and shutil.which("dockerd") else "an engine of one's own takes dockerd and root"
+    if tool == "podman":
+        return own_podman.problem()
     if tool == "docker_registry":
         return (
             "" if shutil.which("docker-registry") and shutil.which("skopeo") else "docker-registry or skopeo is missing"

@@ -14,20 +14,21 @@ from tests.docker_images import ensure_busybox
 
 
 class DockerProviders:
-    """Containers of this machine's engine, found again by the label of a random control plane."""
+    """Containers of an engine, found again by the label of a random control plane; `host` is as in DOCKER_HOST."""
 
     image = "busybox"
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, host: str = "") -> None:
         del directory  # all that is to be remembered is in the engine
+        self._host = host
         self._id = f"contract-{uuid.uuid4().hex[:8]}"
         self._opened: list[DockerProvider] = []
-        with closing(connect()) as client:
+        with closing(connect(self._host)) as client:
             ensure_busybox(client)
 
     def open(self) -> Provider:
         """Return a further handle, as a control plane that was started again has it."""
-        provider = DockerProvider(self._id, pull_pause_seconds=0.2)
+        provider = DockerProvider(self._id, connect=lambda: connect(self._host), pull_pause_seconds=0.2)
         self._opened.append(provider)
         return provider
 
@@ -35,5 +36,5 @@ class DockerProviders:
         """Leave nothing in the engine."""
         for provider in self._opened:
             provider.close()
-        with closing(connect()) as client:
+        with closing(connect(self._host)) as client:
             down(client, self._id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
+from contextlib import closing
 
 import pytest
 
@@ -254,11 +255,10 @@ def test_input_stays_open_for_the_next_attachment(sessions: LookedInto) -> None:
     handle = sessions.run("cat", stdin=True)
 
     for word in (b"first\n", b"second\n"):
-        session = sessions.interactive.attach(handle, "main", WITH_INPUT)
-        session.write(word)
-        read_until(session, word)
-        session.end_input()
-        session.close()
+        with closing(sessions.interactive.attach(handle, "main", WITH_INPUT)) as session:
+            session.write(word)
+            read_until(session, word)
+            session.end_input()
 
     (state,) = sessions.provider.describe([handle])
     assert state.phase == "running"
