@@ -155,6 +155,7 @@ def _injection(base: Foundation) -> Injection:
         root_ca=root_ca,
         shares_network=base.settings.declaration.is_remote,
         polled=not base.host.streams,
+        declared_ports=base.settings.declaration.opens_declared_ports,
         ivy_home=base.settings.ivy_home(),
     )
 

@@ -89,6 +89,9 @@ class ProviderDeclaration:
     or a public URL; or on other machines, `remote`: they reach the control plane over HTTPS, and every caller
     needs a token."""
 
+    opens_declared_ports: bool = False
+    """Whether other tasks may find only those ports of a task open that it declares: executors then get a fixed one."""
+
     launches: bool = True
     """Whether it starts tasks at all. Where not, pods stay Pending and no controller makes any."""
 

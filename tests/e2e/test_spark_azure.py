@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -37,6 +38,8 @@ def test_cluster_mode_while_calls_of_azure_go_wrong(spark: Spark, cluster: Azure
     run_pi(cluster, spark(NEWEST))
 
     cluster.box.faults = Faults()
+    ports = re.findall(r"Registering block manager \S+:(\d+) with", cluster.log(cluster.driver()))
+    assert ports == ["7079"] * 3, "of the driver and two executors: those that their pods declare"
     assert len(faults.seen) > 2, "too few calls went wrong"
 
 

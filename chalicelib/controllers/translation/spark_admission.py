@@ -38,12 +38,24 @@ POLLED_MS, STREAMED_MS = 1000, 50
 # How often Spark lists all its executors, in case that its watch has missed one: every 30 seconds by itself.
 POLLING_INTERVAL = "spark.kubernetes.executor.apiPollingInterval"
 POLLED_LISTS = "120s"
+# The port of an executor's block manager: any by itself, although its pod declares this one in any case
+# (resource-managers/kubernetes, BasicExecutorFeatureStep and Constants.DEFAULT_BLOCKMANAGER_PORT, Spark 3.5 to 4.3).
+BLOCK_MANAGER_PORT = "spark.blockManager.port"
+DECLARED_PORT = "7079"
 # Where Spark resolves --packages: by itself below the home of the image's user, who often has none to write to.
 IVY_HOME = "spark.jars.ivy"
 
 # What a user may have set by --conf: the submission then carries it in spark.properties, which a
 # command line beats. spark.driver.host is not among them: Spark sets it itself, to a name of DNS.
-_YIELDS_TO_PROPERTIES = (DRIVER_MASTER, TOKEN_FILE, CA_FILE, AUTHENTICATE, POLLING_INTERVAL, IVY_HOME)
+_YIELDS_TO_PROPERTIES = (
+    DRIVER_MASTER,
+    TOKEN_FILE,
+    CA_FILE,
+    AUTHENTICATE,
+    POLLING_INTERVAL,
+    BLOCK_MANAGER_PORT,
+    IVY_HOME,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +63,8 @@ class Injection:
     """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted.
 
     `shares_network`: other applications reach the driver's ports, so that it should know its executors. `polled`: each
-    answer to a watch ends at once, and each request costs. `ivy_home`: the folder that pods resolve --packages in.
+    answer to a watch ends at once, and each request costs. `declared_ports`: pods reach one another at those alone.
+    `ivy_home`: the folder that pods resolve --packages in.
     """
 
     master_url: str = ""
@@ -59,6 +72,7 @@ class Injection:
     root_ca: bool = False
     shares_network: bool = False
     polled: bool = False
+    declared_ports: bool = False
     ivy_home: str = ""
 
 
@@ -78,6 +92,7 @@ def admit(pod: JSON, injection: Injection) -> JSON:
         CA_FILE: f"{TOKEN_DIRECTORY}/ca.crt" if injection.root_ca else "",
         AUTHENTICATE: "true" if injection.shares_network else "",
         POLLING_INTERVAL: POLLED_LISTS if injection.polled else "",
+        BLOCK_MANAGER_PORT: DECLARED_PORT if injection.declared_ports else "",
         IVY_HOME: injection.ivy_home,
     }
     given = {arg.partition("=")[0] for arg in driver["args"] if "=" in arg}

@@ -99,6 +99,7 @@ DECLARATION = ProviderDeclaration(
     build=build,
     settings=AzureSettings,
     network="remote",
+    opens_declared_ports=True,  # nobody says what of others in a virtual network: 5 are declared
     start_seconds=30.0,  # nobody of us has measured it: "seconds", and more in a virtual network
     sizes=SIZES,
     price_list=price_list,

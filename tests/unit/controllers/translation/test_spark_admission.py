@@ -296,3 +296,12 @@ def test_a_polling_interval_in_the_properties_is_kept() -> None:
     args = respecting_properties(pod, driver(pod), "spark.kubernetes.executor.apiPollingInterval=5s\n")
 
     assert not [arg for arg in args or [] if "apiPollingInterval" in arg]
+
+
+def test_where_declared_ports_alone_are_open_executors_get_the_one_that_they_declare() -> None:
+    pod = admit(recorded("driver-4.3.0"), Injection(master_url=URL, declared_ports=True))
+
+    assert "spark.blockManager.port=7079" in driver(pod)["args"]
+    own = respecting_properties(pod, driver(pod), "spark.blockManager.port=7100\n") or []
+    assert not [arg for arg in own if "blockManager" in arg]
+    assert "spark.blockManager.port" not in str(admit(recorded("driver-4.3.0"), Injection(master_url=URL)))
