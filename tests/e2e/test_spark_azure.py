@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from sparkanywhere.local.kubeconfig import CONTEXT
 from tests.azure_box.box import Faults
+from tests.contexts import context_of
+from tests.docker_images import ensure_busybox
 from tests.e2e.azure_cluster import AzureCluster, azure_cluster
 from tests.e2e.docker_cluster import image_for
-from tests.e2e.spark_cluster import JOB_SECONDS, exit_code
-from tests.e2e.spark_scenarios import NEWEST, TWO, Spark, run_pi
+from tests.e2e.spark_cluster import JOB_SECONDS, exit_code, without_own_settings
+from tests.e2e.spark_scenarios import NEWEST, Spark, run_pi
 from tests.waiting import until
 
 pytestmark = [pytest.mark.docker, pytest.mark.image, pytest.mark.spark, pytest.mark.slow]
@@ -43,7 +50,7 @@ def test_cluster_mode_while_calls_of_azure_go_wrong(spark: Spark, cluster: Azure
     assert len(faults.seen) > 2, "too few calls went wrong"
 
 
-def test_executors_come_and_go_and_a_killed_one_is_replaced(spark: Spark, cluster: AzureCluster) -> None:
+def test_executors_come_and_go_and_are_killed_as_is_the_control_plane(spark: Spark, cluster: AzureCluster) -> None:
     conf = [
         "spark.dynamicAllocation.enabled=true",
         "spark.dynamicAllocation.shuffleTracking.enabled=true",
@@ -59,18 +66,30 @@ def test_executors_come_and_go_and_a_killed_one_is_replaced(spark: Spark, cluste
 
     cluster.driver_says("exited with exit code 137")
     cluster.driver_says("Registered executor", 3)
-    driver = cluster.driver_ends()
-    assert exit_code(driver) == 0
-    assert "round 2: 12 tasks came back" in cluster.log(driver)
-
-
-def test_a_job_outlives_a_control_plane_that_is_killed(spark: Spark, cluster: AzureCluster) -> None:
-    cluster.start(spark(NEWEST), *cluster.sleepers(seconds=3, tasks=6), conf=TWO)
-    until(lambda: len(cluster.running("executor")) == 2, "two executors", seconds=JOB_SECONDS)
-
     cluster.server.kill()
     cluster.server.start()
 
     driver = cluster.driver_ends()
     assert exit_code(driver) == 0
-    assert "6 tasks came back" in cluster.log(driver)
+    assert "round 2: 12 tasks came back" in cluster.log(driver)
+
+
+def test_the_trial_says_of_each_step_that_it_went_well_or_is_not_here(cluster: AzureCluster, tmp_path: Path) -> None:
+    image = ensure_busybox(cluster.engine)
+    steps = {**dict.fromkeys(("apply", "wrong-token", "pod-amd64", "pod-contents"), "ok"), "client-token": "not here"}
+    only = [word for name in steps for word in ("--only", name)]
+    records = ("--output", "json", "--to", str(tmp_path / "records"))
+
+    tried = subprocess.run(
+        [sys.executable, "-m", "sparkanywhere", "smoke", "--yes", "--on", CONTEXT, "--image", image, *records, *only],
+        env={**without_own_settings(), **context_of(cluster.server.kubeconfig)},
+        capture_output=True,
+        text=True,
+        timeout=JOB_SECONDS,
+        check=False,
+    )
+
+    assert tried.returncode == 0, tried.stdout + tried.stderr
+    found = {each["step"]: each["state"] for each in json.loads(tried.stdout)}
+    assert found == {**steps, "nothing-left": "ok"}
+    assert cluster.box.groups == {}
