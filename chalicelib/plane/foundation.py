@@ -136,4 +136,4 @@ def build_foundation(
 def is_open(settings: Settings) -> bool:
     """Return whether everybody is the administrator: no way to say who one is has been set up. For loopback only."""
     knows_somebody = settings.token or settings.token_from or settings.token_file or settings.iam_users
-    return not (knows_somebody or settings.declaration.is_remote)
+    return not (knows_somebody or settings.declaration.is_exposed)

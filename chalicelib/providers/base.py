@@ -14,6 +14,7 @@ from typing import Literal, Protocol
 
 THROTTLED = "Throttled"  # the reason of a refusal: too many calls within a second
 ADDRESS = "--task-address--"  # stands for the task's own IP address until the provider knows it
+PORT = "--task-port-{}--"  # stands for the task's own port where it cannot have this one, see shares_address
 PULLING = "Pulling image"  # how the message of a container that waits for its image begins
 Restart = Literal["never", "on-failure", "always"]
 TaskPhase = Literal["pending", "running", "stopped"]
@@ -164,6 +165,7 @@ class Task:
     stop_grace_seconds: int = 30
     logins: tuple[RegistryLogin, ...] = ()
     placement: tuple[tuple[str, str], ...] = ()
+    deadline_seconds: int | None = None  # after which it is stopped by whoever has it run
     host_network: bool = False
     # how many tasks of this uid have ended before they began: part of what makes run() idempotent
     attempt: int = 0

@@ -16,7 +16,7 @@ from chalicelib.providers.base import Provider, Task, TaskState
 from chalicelib.providers.prices import PriceList
 from chalicelib.providers.sizes import SizeTable
 
-Network = Literal["host", "bridge", "remote"]
+Network = Literal["host", "bridge", "site", "remote"]
 PayloadSource = Callable[[Task], str]  # the URL that a task fetches its payload by
 
 
@@ -86,8 +86,15 @@ class ProviderDeclaration:
     network: Network = "host"
     """Where pods are: on this machine's own network, where they reach a server on loopback; on this machine with a
     network of their own, `bridge`, from which they reach the addresses that the provider names (HasListenAddresses)
-    or a public URL; or on other machines, `remote`: they reach the control plane over HTTPS, and every caller
-    needs a token."""
+    or a public URL; on machines of a network that this one is in, `site`, from which they reach it by `site_address`;
+    or on other machines, `remote`: they reach the control plane over HTTPS, and every caller needs a token."""
+
+    site_address: Callable[[ProviderContext], str] | None = None
+    """Returns this machine's address as tasks reach it, where `network` is `site`. Raises ProviderUnavailable."""
+
+    shares_address: bool = False
+    """Whether tasks have the address of their machine, others of it too, so that none can count on a port. Where PORT
+    stands for one in env values, command, args and file contents, the provider puts a port that is free."""
 
     opens_declared_ports: bool = False
     """Whether other tasks may find only those ports of a task open that it declares: executors then get a fixed one."""
@@ -165,3 +172,8 @@ class ProviderDeclaration:
     def is_remote(self) -> bool:
         """Return whether pods run on other machines than the control plane's."""
         return self.network == "remote"
+
+    @property
+    def is_exposed(self) -> bool:
+        """Return whether others reach the ports of pods, and pods this control plane, by a network of many users."""
+        return self.network in ("site", "remote")

@@ -84,7 +84,7 @@ class LocalSettings:
 
 def is_reached_from_outside(provider: str, host: str) -> bool:
     """Return whether pods of their own network or other machines can reach a server bound to `host`."""
-    return registry.find(provider).network == "bridge" or not is_loopback(host)
+    return registry.find(provider).network in ("bridge", "site") or not is_loopback(host)
 
 
 def client_url(host: str, port: int, *, tls: bool) -> str:
@@ -161,7 +161,11 @@ def environment(settings: LocalSettings, environ: Mapping[str, str]) -> dict[str
     }
     variables = {name: environ.get(name) or value for name, value in own.items()}
     pod_url = variables["SPARKANYWHERE_URL"]
-    if registry.find(settings.provider).network == "bridge":
+    declaration = registry.find(settings.provider)
+    if declaration.site_address is not None:
+        context = Settings.from_env({**environ, **settings.settings}).provider_context(declaration, environ)
+        pod_url = client_url(declaration.site_address(context), settings.port, tls=settings.tls)
+    elif declaration.network == "bridge":
         pod_url = client_url(POD_HOST, settings.port, tls=settings.tls)
     return (
         variables

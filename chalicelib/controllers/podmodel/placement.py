@@ -7,6 +7,7 @@ unsupported fields.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, metadata_of, spec_of
@@ -36,6 +37,8 @@ _KNOWN = {
     "eks.amazonaws.com/capacityType": CAPACITY_TYPE,
     "eks.amazonaws.com/compute-type": "eks.amazonaws.com/compute-type",
 }
+# What is meant for one provider alone, in its own words: slurm.sparkanywhere.io/partition
+_OF_A_PROVIDER = re.compile(r"[a-z0-9-]+\.sparkanywhere\.io/.+")
 # Labels that all nodes carry with one value: the scheduler honours every operator on them
 _OF_ALL_NODES = ("kubernetes.io/os", PROVIDER_LABEL)
 
@@ -47,10 +50,11 @@ def placement(pod: JSON) -> tuple[tuple[str, str], ...]:
     for expression in [*_preferred(spec), *_required(spec)]:
         if _is_hint(expression):
             key = expression["key"]
-            hints[_KNOWN[key]] = ",".join(_value(key, value) for value in expression["values"])
+            hints[_name(key)] = ",".join(_value(key, value) for value in expression["values"])
     for key, value in (spec.get("nodeSelector") or {}).items():
-        if key in _KNOWN:
-            hints[_KNOWN[key]] = _value(key, value)
+        if _is_known(key):
+            hints[_name(key)] = _value(key, value)
+    hints |= {key: text for key, text in annotations_of(pod).items() if _OF_A_PROVIDER.fullmatch(key)}
     role = labels_of(pod).get("spark-role")
     if role:
         hints[ROLE] = EXECUTOR_ROLE if role == PARKED_ROLE and is_parked(pod) else str(role)
@@ -106,8 +110,8 @@ def kept_off_spot(pod: JSON) -> Iterator[str]:
 
 def unsupported(spec: JSON) -> Iterator[str]:
     """Yield the paths of selectors and affinities that say nothing to any provider."""
-    honoured = {*_KNOWN, *_OF_ALL_NODES}
-    yield from (f"spec.nodeSelector[{key}]" for key in spec.get("nodeSelector") or {} if key not in honoured)
+    selectors = spec.get("nodeSelector") or {}
+    yield from (f"spec.nodeSelector[{key}]" for key in selectors if not (_is_known(key) or key in _OF_ALL_NODES))
     affinity = spec.get("affinity") or {}
     for kind in ("podAffinity", "podAntiAffinity"):
         if affinity.get(kind):
@@ -118,12 +122,20 @@ def unsupported(spec: JSON) -> Iterator[str]:
 
 
 def _is_hint(expression: JSON) -> bool:
-    known = expression.get("key") in _KNOWN
+    known = _is_known(str(expression.get("key")))
     return known and expression.get("operator") == "In" and bool(expression.get("values"))
 
 
+def _is_known(key: str) -> bool:
+    return key in _KNOWN or bool(_OF_A_PROVIDER.fullmatch(key))
+
+
+def _name(key: str) -> str:
+    return _KNOWN.get(key, key)
+
+
 def _value(key: str, value: str) -> str:
-    return value.lower().replace("_", "-") if _KNOWN[key] == CAPACITY_TYPE else value
+    return value.lower().replace("_", "-") if _name(key) == CAPACITY_TYPE else value
 
 
 def _required(spec: JSON) -> list[JSON]:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from chalicelib.apimachinery.accessors import annotations_of, labels_of, spec_of
 from chalicelib.apimachinery.types import JSON
 from chalicelib.controllers.translation.volumes import TOKEN_DIRECTORY
+from chalicelib.providers.base import PORT
 
 INJECT = "sparkanywhere.io/inject"
 INJECTED = "sparkanywhere.io/injected"
@@ -22,6 +23,8 @@ DRIVER_HOST = "spark.driver.host"
 DRIVER_MASTER = "spark.kubernetes.driver.master"
 TOKEN_FILE = "spark.kubernetes.authenticate.driver.mounted.oauthTokenFile"
 CA_FILE = "spark.kubernetes.authenticate.driver.mounted.caCertFile"
+# Spark's own defaults are one each for a whole machine (KubernetesConf, Constants.scala; SparkUI.scala).
+PORTS = {"spark.driver.port": 7078, "spark.driver.blockManager.port": 7079, "spark.ui.port": 4040}
 # Driver and executors then know each other by a secret that the driver draws and hands to its executors
 # (spark.apache.org/docs/4.0.1/security.html, "Spark RPC"; the same since 3.0).
 AUTHENTICATE = "spark.authenticate"
@@ -55,6 +58,7 @@ _YIELDS_TO_PROPERTIES = (
     POLLING_INTERVAL,
     BLOCK_MANAGER_PORT,
     IVY_HOME,
+    "spark.ui.port",  # the other two of PORTS Spark always writes there itself
 )
 
 
@@ -62,8 +66,9 @@ _YIELDS_TO_PROPERTIES = (
 class Injection:
     """What to tell drivers: the URL of this API, and whether tokens and a certificate are mounted.
 
-    `shares_network`: other applications reach the driver's ports, so that it should know its executors. `polled`: each
-    answer to a watch ends at once, and each request costs. `declared_ports`: pods reach one another at those alone.
+    `shares_network`: other applications reach the driver's ports, so that it should know its executors.
+    `shares_address`: others have them, too. `polled`: each answer to a watch ends at once, and each request costs.
+    `declared_ports`: pods reach one another at those alone.
     `ivy_home`: the folder that pods resolve --packages in.
     """
 
@@ -71,6 +76,7 @@ class Injection:
     token: bool = False
     root_ca: bool = False
     shares_network: bool = False
+    shares_address: bool = False
     polled: bool = False
     declared_ports: bool = False
     ivy_home: str = ""
@@ -94,6 +100,7 @@ def admit(pod: JSON, injection: Injection) -> JSON:
         POLLING_INTERVAL: POLLED_LISTS if injection.polled else "",
         BLOCK_MANAGER_PORT: DECLARED_PORT if injection.declared_ports else "",
         IVY_HOME: injection.ivy_home,
+        **({key: PORT.format(number) for key, number in PORTS.items()} if injection.shares_address else {}),
     }
     given = {arg.partition("=")[0] for arg in driver["args"] if "=" in arg}
     names = [key for key, text in wanted.items() if text and key not in given and _is_allowed(key, allowed)]

@@ -131,6 +131,7 @@ def _parts(pod: JSON, node: Node, *, has_token: bool) -> tuple[PodView, Task]:
         host_entries=pod_network.host_aliases(pod),
         stop_grace_seconds=task_grace_seconds(pod),
         placement=pod_placement.placement(pod) + pod_placement.iam_role(_service_account(view)),
+        deadline_seconds=spec.get("activeDeadlineSeconds"),
         host_network=bool(spec.get("hostNetwork")),
         attempt=launches(pod),
     )

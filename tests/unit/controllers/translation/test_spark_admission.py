@@ -153,6 +153,27 @@ def test_where_others_reach_its_ports_a_driver_knows_its_executors(name: str) ->
 
 
 @pytest.mark.parametrize("name", DRIVERS)
+def test_where_others_have_its_address_a_driver_counts_on_no_port(name: str) -> None:
+    marks = {
+        "spark.driver.port=--task-port-7078--",
+        "spark.driver.blockManager.port=--task-port-7079--",
+        "spark.ui.port=--task-port-4040--",
+    }
+
+    assert marks < set(driver(admit(recorded(name), replace(FULL, shares_address=True)))["args"])
+    assert not marks & set(driver(admit(recorded(name), FULL))["args"])
+
+
+def test_a_port_of_the_interface_that_the_user_names_wins() -> None:
+    pod = admit(recorded("driver-4.3.0"), replace(FULL, shares_address=True))
+
+    args = respecting_properties(pod, driver(pod), "spark.ui.port=5050\nspark.driver.port=7078\n") or []
+
+    assert not [arg for arg in args if arg.startswith("spark.ui.port")]
+    assert [arg for arg in args if arg.startswith("spark.driver.port")] == ["spark.driver.port=--task-port-7078--"]
+
+
+@pytest.mark.parametrize("name", DRIVERS)
 def test_a_driver_resolves_packages_where_it_may_write(name: str) -> None:
     pod = admit(recorded(name), Injection(ivy_home="/cache/ivy"))
 
