@@ -32,6 +32,9 @@ PIP := $(BIN)/python -m pip install --disable-pip-version-check
 LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --fork-strategy fewest --generate-hashes \
   --no-header --no-annotate --constraint locks/platforms.in $(if $(UPGRADE),--upgrade)
 
+# a Slurm of two nodes for as long as the command takes, unless one is there
+LAB = $(if $(filter slurm,$(PROVIDER)),-m tools.slurm_lab)
+
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help pi serve test test-slow test-clients test-podman test-dynoxide test-all check lint conformance fix e2e coverage bench spark image down vendor package config deploy docs jar-row jars wheel server-image lock audit soak simulate
@@ -41,7 +44,7 @@ help: ## List the verbs
 	@echo "  settings      SPARK=$(SPARK) PROVIDER=$(PROVIDER) INSTANCES=$(INSTANCES) ARGS=$(ARGS) EXAMPLE=$(EXAMPLE) PORT=(free)"
 
 pi: $(RUN) ## Run SparkPi in cluster mode on this machine (EXAMPLE=your.py or .jar for your own)
-	@exec $(BIN)/python -m sparkanywhere pi --spark "$(SPARK)" --provider "$(PROVIDER)" --instances "$(INSTANCES)" \
+	@exec $(BIN)/python $(LAB) -m sparkanywhere pi --spark "$(SPARK)" --provider "$(PROVIDER)" --instances "$(INSTANCES)" \
 	  --example "$(EXAMPLE)" $(if $(CLASS),--class "$(CLASS)") --port "$(or $(PORT),0)" --args "$(ARGS)" \
 	  $(if $(SPARK_SUBMIT),--spark-submit)
 

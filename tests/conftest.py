@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from tests.aws_box.package import Package, find_or_make_package
 from tests.tools import missing, required
+from tools.slurm_lab import Lab, lab
 
 # How long an example takes is the machine's business: a busy one fails Hypothesis's 200 ms now and then.
 settings.register_profile(
@@ -32,6 +33,7 @@ TOOL_MARKERS = (
     "spark",
     "spark_operator",
     "docker_registry",
+    "slurm",
     "dynoxide",
 )
 # Workers take a file at a time, in this order: short files at the end fill up what long ones leave.
@@ -76,6 +78,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
             pytest.fail(f"SPARKANYWHERE_REQUIRE_TOOLS=1, but {problem}", pytrace=False)
         if problem:
             pytest.skip(problem)
+
+
+@pytest.fixture(scope="session")
+def slurm_lab() -> Iterator[Lab]:
+    """Yield a Slurm of two nodes."""
+    with lab() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

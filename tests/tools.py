@@ -16,7 +16,7 @@ from sparkanywhere.local.providers import engine
 from sparkanywhere.spark.base_image import PYTHON, base_name
 from tests import own_podman
 from tests.contract import dynoxide
-from tools import clients
+from tools import clients, slurm_lab
 
 ANSWER_SECONDS = 20  # for a tool to say that it is there; an engine under load takes some
 
@@ -46,6 +46,8 @@ def missing(tool: str) -> str:
         return "" if find(tool) else "kubectl is not installed"
     if tool == "terraform":
         return _terraform_problem()
+    if tool == "slurm":
+        return slurm_lab.missing()
     if tool == "dynoxide":
         return dynoxide.missing()
     if tool == "browser":

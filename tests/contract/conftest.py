@@ -23,6 +23,7 @@ from tests.contract.provider_backends import (
     LookedInto,
     ProcessProviders,
     ProviderFactory,
+    SlurmProviders,
 )
 from tests.contract.storage_backends import (
     DynoxideStores,
@@ -108,6 +109,7 @@ DOCKER = pytest.param("docker", marks=pytest.mark.docker)
 AZURE = pytest.param("azure on docker", marks=pytest.mark.docker)
 PODMAN = pytest.param("podman", marks=pytest.mark.podman)
 MORE_OF_PODMAN = pytest.param("podman", marks=(pytest.mark.podman, pytest.mark.slow))
+SLURM = pytest.param("slurm", marks=(pytest.mark.slurm, pytest.mark.slow))
 # What Podman does otherwise (docs/docker.md), and whether it does always
 NOT_ON_PODMAN = {
     "test_input_stays_open_for_the_next_attachment": ("an attachment that ends closes the input", True),
@@ -129,7 +131,7 @@ def podman_providers(request: pytest.FixtureRequest, directory: Path) -> Provide
     return DockerProviders(directory, host=request.getfixturevalue("podman"))
 
 
-@pytest.fixture(params=["example", "fake", "process", "azure", DOCKER, AZURE, PODMAN])
+@pytest.fixture(params=["example", "fake", "process", "azure", DOCKER, AZURE, PODMAN, SLURM])
 def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ProviderFactory]:
     """Yield what opens handles on one backend without tasks; they are removed afterwards."""
     backends: dict[str, Callable[[Path], ProviderFactory]] = {
@@ -140,6 +142,7 @@ def provider_factory(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator
         "fake": FakeProviders,
         "podman": partial(podman_providers, request),
         "process": ProcessProviders,
+        "slurm": lambda folder: SlurmProviders(folder, request.getfixturevalue("slurm_lab")),
     }
     providers = backends[request.param](tmp_path)
     yield providers

@@ -10,9 +10,12 @@ from typing import Protocol
 from chalicelib.providers.base import Container, Provider, Task, TaskState, Volume
 from chalicelib.providers.interactive import InteractiveProvider, Session
 from chalicelib.providers.process.provider import ProcessProvider
+from chalicelib.providers.slurm.declaration import SlurmSettings
+from chalicelib.providers.slurm.provider import SlurmProvider
 from tests.example_provider import ExampleProvider
 from tests.fake_provider import FakeProvider
 from tests.waiting import until
+from tools.slurm_lab import Lab
 
 # Five files of it hold the longest output of a test that wants all of it, however small the pieces are that come.
 LOG_BYTES = 40_000
@@ -73,6 +76,36 @@ class ProcessProviders:
     def open(self) -> Provider:
         provider = ProcessProvider(
             self._directory, self._directory / "spark", environ=os.environ, backoff_seconds=0.05, log_bytes=LOG_BYTES
+        )
+        self._opened.append(provider)
+        return provider
+
+    def close(self) -> None:
+        for provider in self._opened:
+            provider.close()
+            for state in provider.list_tasks():
+                provider.remove(state.handle)
+
+
+class SlurmProviders:
+    """Jobs of a Slurm of this machine's own, whose nodes share its file system."""
+
+    image = "busybox"
+
+    def __init__(self, directory: Path, lab: Lab, *, settings: SlurmSettings | None = None) -> None:
+        self._directory, self._lab, self._settings = directory, lab, settings or SlurmSettings()
+        self._opened: list[SlurmProvider] = []
+
+    def open(self, **environ: str) -> SlurmProvider:
+        provider = SlurmProvider(
+            self._directory,
+            self._directory / "spark",
+            environ={**os.environ, **self._lab.environ, **environ},
+            instance="test",
+            settings=self._settings,
+            address=lambda: self._lab.address,
+            backoff_seconds=0.05,
+            log_bytes=LOG_BYTES,
         )
         self._opened.append(provider)
         return provider

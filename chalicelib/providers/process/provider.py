@@ -11,17 +11,15 @@ import os
 import platform
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Unpack
 
 import psutil
 
 from chalicelib.private_folder import close_folder, make_private
-from chalicelib.providers import stored_logs
 from chalicelib.providers.address import with_address
 from chalicelib.providers.base import Capacity, LogOptions, Observer, ProviderUnavailable, Task, TaskNotFound, TaskState
 from chalicelib.providers.extensions import ContainerUsage, SharedFolders
@@ -29,24 +27,16 @@ from chalicelib.providers.interactive import Session, Streams
 from chalicelib.providers.process import addresses, attachment, sessions
 from chalicelib.providers.process.services import HostsFiles
 from chalicelib.providers.process.supervision import ANSWER_SECONDS, Launcher, Monitor, kill_leftovers
-from chalicelib.providers.supervised import isolation, logs, plan, states, volumes
+from chalicelib.providers.supervised import isolation, plan, states, volumes
 from chalicelib.providers.supervised.directory import TaskDirectory, handle_of
 from chalicelib.providers.supervised.leftovers import sweep
-from chalicelib.providers.supervised.records import Plan, Record, RestartRequest, tell_listeners
-from chalicelib.providers.supervised.spark import SparkHomes
+from chalicelib.providers.supervised.provider import Further, SupervisedTasks
+from chalicelib.providers.supervised.records import Plan, RestartRequest, tell_listeners
 
-BACKOFF_SECONDS = 10.0  # Kubernetes' first wait before a restart
-LOG_BYTES = 10 * 1024 * 1024  # a kubelet's default (containerLogMaxSize)
-LOG_FILES = 5  # a kubelet's default (containerLogMaxFiles)
 REMOVE_SECONDS = 6.0  # until a killed task must be gone; KILL_SECONDS of the supervisor fit in
 
 
-def utc_now() -> datetime:
-    """Return the time."""
-    return datetime.now(UTC)
-
-
-class ProcessProvider:
+class ProcessProvider(SupervisedTasks):
     """Runs tasks as processes of this machine; see the Provider protocol for what each method promises.
 
     `state_dir` belongs to one control plane; `spark_dir` holds the installed Sparks, one per version;
@@ -58,33 +48,17 @@ class ProcessProvider:
     shared_folders = SharedFolders(("/",))
 
     def __init__(
-        self,
-        state_dir: Path,
-        spark_dir: Path,
-        *,
-        environ: Mapping[str, str],
-        clock: Callable[[], datetime] = utc_now,
-        python: str = sys.executable,
-        backoff_seconds: float = BACKOFF_SECONDS,
-        log_bytes: int = LOG_BYTES,
-        namespaces: bool = True,
+        self, state_dir: Path, spark_dir: Path, *, namespaces: bool = True, **further: Unpack[Further]
     ) -> None:
-        self._tasks, self._listeners = (state_dir.absolute() / name for name in ("tasks", "listeners"))
-        self._homes = SparkHomes(spark_dir.absolute())
-        self._named_volumes = state_dir.absolute() / volumes.NAMED
-        self._environ, self._python, self._clock = environ, python, clock
+        super().__init__(state_dir, spark_dir, **further)
+        self._listeners = state_dir.absolute() / "listeners"
         self._obstacle = partial(isolation.obstacle, wanted=namespaces)
-        self._backoff_seconds, self._log_bytes = backoff_seconds, log_bytes
         self._launcher = Launcher()
         self._monitor: Monitor | None = None
         self._observe: Observer | None = None
         self._reported: dict[str, int] = {}
         self._reporting = threading.Lock()
         self.services = HostsFiles(self._tasks, self._obstacle)
-
-    def keep_volumes(self, wanted: Callable[[], Collection[str]]) -> None:
-        """Remove named volumes that nobody wants; see VolumeKeeper."""
-        volumes.keep(self._named_volumes, wanted)
 
     def run(self, task: Task) -> TaskState:
         """Start the task, or find it; see Provider.run."""
@@ -122,44 +96,13 @@ class ProcessProvider:
 
     def _prepare(self, task: Task, directory: TaskDirectory, address: str) -> Plan:
         """Write the task's intent and files."""
-        isolated = not self._obstacle()
-        host = plan.HostSettings(self._environ, self._python, self._named_volumes, isolated=isolated)
-        sparks = [self._homes.find(one.image, pull=one.pull) for one in task.containers]
-        resolved = [
-            plan.ResolvedContainer(task, one, home, directory, address, host)
-            for one, home in zip(task.containers, sparks, strict=True)
-        ]
-        now = self._now()
-        prepared: Plan = {
-            "directory": str(directory.path),
-            "listeners": str(self._listeners),
-            "containers": [one.plan() for one in resolved],
-            "record": plan.first_record(task, resolved, handle=directory.handle, address=address, created_at=now),
-            "backoff_seconds": self._backoff_seconds,
-            "stop_grace_seconds": task.stop_grace_seconds,
-            "log_bytes": self._log_bytes,
-            "log_files": LOG_FILES,
-        }
+        resolved = self._resolved(task, directory, address, isolated=not self._obstacle())
+        prepared = self._plan(task, resolved, self._listeners, address)
         directory.clear()
         directory.write_intent(prepared["record"])
         volumes.place(resolved)
         self.services.write(task, address, directory.hosts)
         return prepared
-
-    def _now(self) -> int:
-        return int(self._clock().timestamp() * 1e9)
-
-    def _directory(self, handle: str) -> TaskDirectory:
-        directory = TaskDirectory(self._tasks, handle)
-        if os.sep in handle or not directory.exists():
-            raise TaskNotFound(handle)
-        return directory
-
-    def _known(self, handle: str) -> Record:
-        record = self._directory(handle).record()
-        if record is None:
-            raise TaskNotFound(handle)
-        return record
 
     def stop(self, handle: str, *, grace_seconds: float, reason: str = "") -> None:
         """Ask the task to end; see Provider.stop."""
@@ -206,36 +149,11 @@ class ProcessProvider:
 
     def describe(self, handles: Sequence[str]) -> list[TaskState]:
         """Return the states of those tasks that are still known."""
-        records = [TaskDirectory(self._tasks, handle).record() for handle in handles if os.sep not in handle]
-        return [states.task_state(record) for record in records if record is not None]
+        return [states.task_state(record) for record in self._records(handles).values()]
 
     def list_tasks(self, known: Collection[str] = ()) -> list[TaskState]:  # noqa: ARG002
         """Return the state of every task in the state directory."""
         return self.describe(self._handles())
-
-    def _handles(self) -> list[str]:
-        try:
-            return [name for name in os.listdir(self._tasks) if not name.startswith(".")]
-        except (FileNotFoundError, NotADirectoryError):
-            return []
-
-    def logs(self, handle: str, container: str, options: LogOptions) -> Iterator[bytes]:
-        """Yield the container's output; see Provider.logs."""
-        directory = self._directory(handle)
-        run = self._last_run(handle, container) - int(options.previous)
-        if run < 0:
-            raise TaskNotFound(f"{handle}: container {container} has not been restarted")
-        return logs.of_run(directory, container, run, options, clock=self._clock)
-
-    def _last_run(self, handle: str, container: str) -> int:
-        runs = [one["restarts"] for one in self._known(handle)["containers"] if one["name"] == container]
-        if not runs:
-            raise TaskNotFound(f"{handle} has no container {container}")
-        return runs[0]
-
-    def log_files(self, handle: str, container: str) -> list[Path]:
-        """Return the files of a container's last run; see HasLogFiles."""
-        return stored_logs.parts(self._directory(handle).log(container, self._last_run(handle, container)))
 
     def exec(self, handle: str, container: str, command: Sequence[str], streams: Streams) -> Session:
         """Start a command in a container that runs; see InteractiveProvider.exec."""

@@ -92,6 +92,7 @@ class Record(TypedDict):
     started_at: int | None
     stopped_at: int | None
     containers: list[ContainerRecord]
+    ports: NotRequired[list[tuple[int, int]]]  # declared ones, and those that the task has of its machine instead
 
 
 class Plan(TypedDict):

@@ -11,7 +11,7 @@ HOST_ADDRESS = "127.0.0.1"
 LOST = "Lost"
 
 
-def task_state(record: Record) -> TaskState:
+def task_state(record: Record, *, host_address: str = HOST_ADDRESS) -> TaskState:
     """Return what a record says."""
     return TaskState(
         uid=record["uid"],
@@ -19,7 +19,7 @@ def task_state(record: Record) -> TaskState:
         phase=record["phase"],
         containers=tuple(_container_state(one, record["handle"]) for one in record["containers"]),
         address=record["address"],
-        host_address=HOST_ADDRESS,
+        host_address=host_address,
         reason=record["reason"],
         message=record["message"],
         version=record["version"],

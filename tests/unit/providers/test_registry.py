@@ -26,7 +26,7 @@ OTHERS = sorted(
 
 
 def test_the_default_comes_first() -> None:
-    assert registry.built_in() == ("process", "azure", "docker", "fargate", "none")
+    assert registry.built_in() == ("process", "azure", "docker", "fargate", "none", "slurm")
 
 
 @pytest.mark.parametrize("name", registry.built_in())
@@ -108,10 +108,7 @@ def test_a_provider_that_cannot_be_loaded_breaks_nothing_but_itself(
 @pytest.mark.parametrize(
     ("name", "words"),
     [
-        (
-            "podman",
-            "no provider is called 'podman': take process, azure, docker, fargate, none, or a module's dotted name",
-        ),
+        ("podman", "no provider is called 'podman': take process, azure, docker, fargate, none, slurm, or"),
         ("no.such.module", "provider 'no.such.module' cannot be loaded (ModuleNotFoundError: No module named 'no'"),
         ("os.path", "provider 'os.path' cannot be loaded (AttributeError: module 'posixpath' has no attribute"),
     ],
@@ -121,7 +118,7 @@ def test_an_unknown_name_is_answered_by_the_known_ones(name: str, words: str) ->
         registry.find(name)
 
     assert str(caught.value).startswith(words)
-    assert "process, azure, docker, fargate, none" in str(caught.value)
+    assert "process, azure, docker, fargate, none, slurm" in str(caught.value)
 
 
 def test_a_name_that_a_server_told_us_imports_no_module() -> None:

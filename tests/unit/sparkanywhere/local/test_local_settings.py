@@ -55,6 +55,7 @@ def test_clients_get_a_url_they_can_use(host: str, tls: bool, url: str) -> None:
         (LocalOptions(host="0.0.0.0"), True),
         (LocalOptions(host="box"), True),
         (LocalOptions(provider="docker"), True),
+        (LocalOptions(provider="slurm"), True),
         (LocalOptions(tls=True), True),
     ],
 )
