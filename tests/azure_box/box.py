@@ -73,6 +73,7 @@ class AzureBox:
         self.groups: dict[str, ContainerGroup] = {}
         self.calls: Counter[str] = Counter()  # by what they are for
         self.created: list[ContainerGroup] = []  # those that are gone included, in order
+        self.broken: set[str] = set()  # names of groups of which Azure cannot tell
         self.refusals: deque[Answer] = deque()  # answered in place of the next creates
         self._engine = engine
         self._creates: deque[float] = deque()
@@ -142,6 +143,8 @@ class AzureBox:
         group = self.groups.get(name)
         if group is None:
             return _error(404, "ResourceNotFound", f"The Resource '{name}' was not found.")
+        if verb == "GET" and name in self.broken:
+            return _error(500, "InternalServerError", "Encountered an internal server error.")
         if verb == "GET":
             return _answer(200, group.document(with_view=True))
         if verb == "POST/stop":

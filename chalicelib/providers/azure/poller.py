@@ -56,7 +56,10 @@ class Poller:
         some = [self._waiting.popleft() for _ in range(min(GROUPS_AT_ONCE, len(self._waiting)))]
         self._waiting.extend(some)
         for handle in some:  # one by one: describe would ask for a list again
-            found += self._provider.describe([handle])
+            try:
+                found += self._provider.describe([handle])
+            except ProviderError as error:  # of this group: news of others are told all the same
+                LOG.info("azure: no news of %s: %s", handle, error)
         for state in found:
             if self._reported.get(state.handle, -1) < state.version:
                 self._observe(state)
@@ -78,4 +81,4 @@ class Poller:
         self._logs = running
         for key in due[:LOGS_AT_ONCE]:
             self._logs[key] = now
-            self._provider.keep_log(*key)
+            self._provider.keep_log(*key)  # one that cannot be read has its turn again, after the others

@@ -232,3 +232,15 @@ def test_a_task_of_another_attempt_is_another_group(azure: AzureProviders) -> No
     handles = {provider.run(replace(one, attempt=attempt)).handle for attempt in range(2)}
 
     assert len(handles) == 2
+
+
+def test_a_group_of_which_azure_cannot_tell_keeps_no_news_of_others(azure: AzureProviders) -> None:
+    provider = azure.open()
+    mute, other = (provider.run(task(container("sleep 600"))).handle for _ in range(2))
+    azure.box.broken.add(mute)
+    seen: list[TaskState] = []
+
+    provider.start(seen.append)
+
+    until(lambda: any(each.handle == other for each in seen), "the other is told of")
+    assert not any(each.handle == mute for each in seen)
