@@ -149,7 +149,7 @@ server-image: wheel ## Build the control plane's image sparkanywhere/server in t
 
 lock: $(DEV) ## Pin all dependencies with the hashes of all their files, after a change of one (UPGRADE=1: the newest)
 	@$(LOCK) --extra dev pyproject.toml locks/build.in --output-file locks/dev.txt
-	@$(LOCK) --constraint locks/dev.txt --extra aws --extra docker pyproject.toml locks/build.in --output-file locks/run.txt
+	@$(LOCK) --constraint locks/dev.txt --extra aws --extra azure --extra docker pyproject.toml locks/build.in --output-file locks/run.txt
 	@$(LOCK) --constraint locks/dev.txt locks/lambda.in --output-file requirements.txt
 	@$(LOCK) --constraint locks/dev.txt --no-deps locks/vendor.in --output-file locks/vendor.txt
 
