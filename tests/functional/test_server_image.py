@@ -41,7 +41,7 @@ def run(*command: str | Path, **environ: str) -> str:
 def image(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return the image, built as `make server-image` does."""
     wheels = tmp_path_factory.mktemp("wheels")
-    run(*PIP, "wheel", "--wheel-dir", wheels, f"{build(wheels)}[aws,docker]")
+    run(*PIP, "wheel", "--wheel-dir", wheels, f"{build(wheels)}[aws,azure,docker]")
     client = docker.APIClient()
     base = ensure_base(client, ("python3-venv",), lambda _step: None)
     arguments = ("--build-arg", f"BASE={base}", "--build-arg", "PIP_NO_INDEX=1")
