@@ -30,6 +30,7 @@ START_SECONDS = 30.0  # three on an idle machine
 ASK_SECONDS = 10.0
 STOP_SECONDS = 5.0
 PAUSE_SECONDS = 0.1
+FOLDER_PREFIX, OWNER_FILE = "slurm-lab-", "owner.pid"
 CONF = """
 ClusterName=lab
 SlurmctldHost={host}({controller})
@@ -86,7 +87,8 @@ class Lab:
     """One cluster. `environ` is what its clients need besides PATH; all of it goes with close()."""
 
     def __init__(self) -> None:
-        self.folder = Path(tempfile.mkdtemp(prefix="slurm-lab-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=FOLDER_PREFIX))
+        (self.folder / OWNER_FILE).write_text(str(os.getpid()))
         self.environ = {"SLURM_CONF": str(self.folder / "slurm.conf")}
         self._daemons: dict[str, subprocess.Popen[bytes]] = {}
         self._name = self.address = ""
@@ -270,7 +272,10 @@ def _remove_network(name: str) -> None:
 
 
 def _remove_abandoned() -> None:
-    """Remove the networks, and what runs in them, of labs whose process was killed."""
+    """Remove the folders and networks, and what runs in them, of labs whose process was killed."""
+    for owner in Path(tempfile.gettempdir()).glob(f"{FOLDER_PREFIX}*/{OWNER_FILE}"):
+        if not Path("/proc", owner.read_text()).exists():
+            shutil.rmtree(owner.parent, ignore_errors=True)
     for alias in Path("/sys/class/net").glob("slurmlab*/ifalias"):
         name, pid = alias.parent.name, alias.read_text().strip().removeprefix("lab of ")
         if pid.isdigit() and not Path("/proc", pid).exists():

@@ -13,8 +13,8 @@ from chalicelib.apimachinery.types import JSON
 from chalicelib.config import Settings
 from sparkanywhere.local.local_server import LocalServer, ServerOptions
 from sparkanywhere.local.providers import remove_leftovers
-from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, SparkCluster, exit_code, spark_pi, without_own_settings
-from tests.e2e.spark_scenarios import NEWEST, ONE, PI, TWO, Spark
+from tests.e2e.spark_cluster import JOB_SECONDS, NAMESPACE, SparkCluster, exit_code, without_own_settings
+from tests.e2e.spark_scenarios import NEWEST, ONE, TWO, Spark
 from tests.waiting import until
 from tools.slurm_lab import Lab
 
@@ -142,12 +142,3 @@ def test_an_executor_that_is_killed_while_slurmctld_is_down_is_replaced_once_it_
     driver = cluster.driver_ends()
     assert exit_code(driver) == 0, cluster.log(driver)
     assert "with ID 3" in cluster.log(driver), "no third executor came"
-
-
-def test_spark_pi_says_its_result(spark: Spark, cluster: SparkCluster) -> None:
-    home = spark(NEWEST)
-
-    submitted = cluster.submit(home, *spark_pi(home), conf=TWO)
-
-    assert submitted.returncode == 0, submitted.stdout
-    assert PI in cluster.log(cluster.driver())

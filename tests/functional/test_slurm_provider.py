@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import psutil
 import pytest
 
 from chalicelib.providers.base import LogOptions, ProviderUnavailable, TaskRejected, TaskState, ToldInPart
@@ -164,6 +165,25 @@ def test_without_slurmctld_nothing_is_lost_and_an_end_is_told_that_slurm_has_for
     codes = {state.handle: state.containers[0].exit_code for state in providers.open().list_tasks()}
     assert (codes[short], codes[long]) == (5, 6)
     assert ended(provider, provider.run(task(container("exit 0"), uid="later")).handle).containers[0].exit_code == 0
+
+
+def test_a_task_whose_supervisor_does_not_hear_is_ended_by_slurm(provider: SlurmProvider) -> None:
+    handle = provider.run(task(container("sleep 600"))).handle
+    running(provider, handle)
+    (supervisor,) = [one for one in psutil.process_iter(["cmdline"]) if _supervises(one, handle)]
+    supervisor.suspend()
+
+    with pytest.raises(ProviderUnavailable, match="does not end"):
+        provider.remove(handle)
+    until(lambda: _told(provider, handle).phase == "stopped", "Slurm ends it")
+    provider.remove(handle)
+
+    assert provider.list_tasks() == []
+
+
+def _supervises(process: psutil.Process, handle: str) -> bool:
+    words: list[str] = process.info["cmdline"] or []
+    return bool(words) and words[-1].endswith(handle) and any("job_entry" in word for word in words)
 
 
 def test_nodes_are_what_the_provider_has(provider: SlurmProvider) -> None:

@@ -171,6 +171,8 @@ class SlurmProvider(SupervisedTasks):
         deadline = time.monotonic() + REMOVE_SECONDS
         while not self._is_over(directory):
             if time.monotonic() > deadline:
+                if submitted := JobFolder(directory).submitted():
+                    self._client.cancel(submitted["job"])  # its supervisor does not hear: Slurm ends it by KillWait
                 raise ProviderUnavailable("FailedKillPod", "the task's job does not end")
             time.sleep(REMOVE_PAUSE_SECONDS)
         with contextlib.suppress(FileNotFoundError), directory.locked():
