@@ -107,7 +107,7 @@ def watching(side: Side, applications: int) -> tuple[Measured, Measured]:
     """Return what lists of all drivers took, and changes until they are seen, while each holds its watch."""
     lists, changes = Measured(), Measured()
     with ExitStack() as stack:
-        writer, lister = side.connect(), side.connect()
+        lister = side.connect()
         watches = [stack.enter_context(watch_of(side, number)) for number in range(applications)]
         for _ in range(LISTS):
             for number in range(applications):
@@ -115,6 +115,7 @@ def watching(side: Side, applications: int) -> tuple[Measured, Measured]:
                 lists.seconds.append(time.perf_counter() - lister.begun)
                 if len(json.loads(body)["items"]) != EXECUTORS:
                     raise RuntimeError(f"application {number} has other executors than it asked for")
+        writer = side.connect()  # only now: the server closes a connection on which nothing has been asked for 20 s
         for round_ in range(CHANGES):
             for number, watch in enumerate(watches):
                 text = f"changed-{round_}-{number}"
