@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import docker
+import psutil
 
 from tests.own_engine import mounts_below
 from tests.waiting import until
@@ -70,9 +71,16 @@ def own_podman() -> Iterator[str]:
     finally:
         process.terminate()
         process.wait(STOP_SECONDS)
+        until(lambda: not _has_programs(folder), "the last `podman container cleanup`", seconds=STOP_SECONDS)
         for mount in sorted(mounts_below(folder), reverse=True):
             subprocess.run(["umount", "--lazy", mount], check=False, capture_output=True)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_programs(folder: Path) -> bool:
+    """Return whether a program still names the folder, which it would make anew."""
+    lines = (" ".join(each.info["cmdline"] or ()) for each in psutil.process_iter(["cmdline"]))
+    return any(str(folder) in line for line in lines)
 
 
 def _answers(url: str, path: Path) -> bool:
