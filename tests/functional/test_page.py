@@ -399,6 +399,9 @@ def test_the_page_of_a_hostile_job_gets_at_nothing_but_its_own(tmp_path: Path, w
         window.driver.switch_to.window(ours)
         window.complaints()  # of what was refused to the page
         window.open("about:blank")
+        trap, headers = f"{pods_url(server.url)}/trap-driver", {"Authorization": f"Bearer {TOKEN}"}
+        requests.delete(trap, json={"gracePeriodSeconds": 1}, headers=headers, timeout=30)
+        until(lambda: requests.get(trap, headers=headers, timeout=30).status_code == 404, "its process to be gone")
 
 
 def test_a_pods_page_on_the_apis_own_origin_is_nobody_there(
