@@ -131,7 +131,7 @@ def test_a_job_outlives_the_node_of_its_executors(spark: Spark, cluster: SparkCl
 def test_an_executor_that_is_killed_while_slurmctld_is_down_is_replaced_once_it_is_up(
     spark: Spark, cluster: SparkCluster, slurm_lab: Lab
 ) -> None:
-    cluster.start(spark(NEWEST), *cluster.sleepers(seconds=3, tasks=8), conf=TWO)
+    cluster.start(spark(NEWEST), *cluster.sleepers(seconds=3, tasks=14), conf=TWO)
     cluster.executors_register(2)
 
     slurm_lab.stop_controller()
