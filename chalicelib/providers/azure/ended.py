@@ -32,6 +32,10 @@ class EndedGroups:
         self._folder = folder
         self._writing = threading.Lock()
 
+    def has(self, handle: str) -> bool:
+        """Return whether a group has ended and is not forgotten."""
+        return (self._of(handle) / GROUP).exists()
+
     def find(self, handle: str) -> Document | None:
         """Return the group as Azure last told of it, None if it has not ended."""
         try:
@@ -137,15 +141,25 @@ def read(path: Path, options: LogOptions, look: Callable[[], bool], *, pause: Ca
     """
     if options.stream == "stderr":
         return
-    formatter, seen = stored_logs.Formatter(options), 0
-    lines = [line for group in stored_logs.groups(path) for line in group]
-    seen = len(lines)
-    wanted = lines if options.tail_lines is None else stored_logs.last_lines(lines, options.tail_lines)
-    if piece := formatter.format(wanted):
-        yield piece
-    runs = options.follow
+    if not options.follow:
+        yield from stored_logs.read(path, options)
+        return
+    formatter = stored_logs.Formatter(options)
+    lines, end = _whole_lines(path, 0)
+    yield formatter.format(lines if options.tail_lines is None else stored_logs.last_lines(lines, options.tail_lines))
+    runs = True
     while runs and not formatter.full and pause():
         runs = look()
-        lines = [line for group in stored_logs.groups(path) for line in group]
-        yield formatter.format(lines[seen:])
-        seen = len(lines)
+        lines, end = _whole_lines(path, end)
+        yield formatter.format(lines)
+
+
+def _whole_lines(path: Path, begin: int) -> tuple[list[bytes], int]:
+    """Return the lines from that byte on, each without its end, and where the next ones will begin."""
+    try:
+        with path.open("rb") as file:
+            file.seek(begin)
+            found, ends, _ = file.read().rpartition(b"\n")
+    except FileNotFoundError:  # no log yet
+        return [], begin
+    return (found.split(b"\n") if ends else []), begin + len(found) + len(ends)

@@ -148,7 +148,7 @@ class AzureProvider:
             runs = (
                 any(each.name == container and each.phase != "stopped" for each in state.containers) if state else False
             )
-            if not self._ended.find(handle):
+            if not self._ended.has(handle):
                 self._look(handle, container, ended=not runs)
             return runs
 
@@ -197,7 +197,7 @@ class AzureProvider:
         asked, found, untold = _now(), list[TaskState](), list[str]()
         for each in self._manager.groups():
             if states.is_ours(each, self._site.instance) and each["name"] not in self._removed:
-                if states.has_view(each) or states.has_failed(each) or self._ended.find(each["name"]):
+                if states.has_view(each) or states.has_failed(each) or self._ended.has(each["name"]):
                     found.append(self._state(each, asked))
                 else:
                     untold.append(each["name"])
@@ -214,12 +214,14 @@ class AzureProvider:
 
     def _kept(self, handle: str) -> TaskState | None:
         """Return the last state of a group that has ended, and is to be told of in the same words for good."""
-        raw = self._ended.find(handle)
-        if raw is None or handle in self._removed:
+        if not self._ended.has(handle) or handle in self._removed:
             return None
         with self._lock:
             known = self._known.get(handle)
-        return known if known and known.phase == "stopped" else self._remembered(raw, _now(), ended=True)
+        if known and known.phase == "stopped":
+            return known
+        raw = self._ended.find(handle)
+        return self._remembered(raw, _now(), ended=True) if raw else None
 
     def _state(self, raw: Document, asked: int) -> TaskState:
         with self._turn(raw["name"]):
