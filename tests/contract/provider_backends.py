@@ -12,6 +12,7 @@ from chalicelib.providers.interactive import InteractiveProvider, Session
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.slurm.declaration import SlurmSettings
 from chalicelib.providers.slurm.provider import SlurmProvider
+from chalicelib.providers.supervised.leftovers import remove_all
 from tests.example_provider import ExampleProvider
 from tests.fake_provider import FakeProvider
 from tests.waiting import until
@@ -59,8 +60,7 @@ class ExampleProviders:
         return self._provider
 
     def close(self) -> None:
-        for state in self._provider.list_tasks():
-            self._provider.remove(state.handle)
+        remove_all(self._provider)
         self._provider.close()
 
 
@@ -83,8 +83,7 @@ class ProcessProviders:
     def close(self) -> None:
         for provider in self._opened:
             provider.close()
-            for state in provider.list_tasks():
-                provider.remove(state.handle)
+            remove_all(provider)
 
 
 class SlurmProviders:
@@ -113,8 +112,7 @@ class SlurmProviders:
     def close(self) -> None:
         for provider in self._opened:
             provider.close()
-            for state in provider.list_tasks():
-                provider.remove(state.handle)
+            remove_all(provider)
 
 
 def container(script: str, *, name: str = "main", **fields: object) -> Container:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from chalicelib.providers.process.provider import ProcessProvider
+from chalicelib.providers.supervised.leftovers import remove_all
 from chalicelib.providers.supervised.supervisor.processes import held_mib
 from tests.contract.provider_backends import container, ended, task
 from tests.waiting import until
@@ -26,8 +27,7 @@ def processes(tmp_path: Path) -> Iterator[ProcessProvider]:
     """Yield a provider without tasks, removed afterwards with all it started."""
     one = ProcessProvider(tmp_path / "state", tmp_path / "spark", environ=os.environ)
     yield one
-    for state in one.list_tasks():
-        one.remove(state.handle)
+    remove_all(one)
     one.close()
 
 

@@ -19,6 +19,7 @@ from chalicelib.providers.base import File, Mount, Task, Volume
 from chalicelib.providers.interactive import CannotRun, Streams
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.supervised import isolation
+from chalicelib.providers.supervised.leftovers import remove_all
 from tests.contract.provider_backends import container, ended, output, running, state_of, task
 from tests.functional.test_process_provider import log_of, open_provider, processes_of, supervisor_of
 from tests.waiting import until
@@ -34,8 +35,7 @@ def provider(tmp_path: Path) -> Iterator[ProcessProvider]:
     """Return a provider whose containers have namespaces of their own."""
     one = open_provider(tmp_path)
     yield one
-    for state in one.list_tasks():
-        one.remove(state.handle)
+    remove_all(one)
     one.close()
 
 
@@ -44,8 +44,7 @@ def on_host(tmp_path: Path) -> Iterator[ProcessProvider]:
     """Return a provider whose containers run in the host's namespaces."""
     one = open_provider(tmp_path, namespaces=False)
     yield one
-    for state in one.list_tasks():
-        one.remove(state.handle)
+    remove_all(one)
     one.close()
 
 

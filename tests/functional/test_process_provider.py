@@ -19,6 +19,7 @@ from chalicelib.providers.base import LogOptions, Mount, ProviderUnavailable, Ta
 from chalicelib.providers.process import addresses
 from chalicelib.providers.process.provider import ProcessProvider
 from chalicelib.providers.supervised.directory import TaskDirectory
+from chalicelib.providers.supervised.leftovers import remove_all
 from chalicelib.providers.supervised.plan import first_record
 from chalicelib.providers.supervised.records import MARKER
 from tests.contract.provider_backends import container, ended, running, state_of, task
@@ -44,8 +45,7 @@ def provider(tmp_path: Path, kind: str) -> Iterator[ProcessProvider]:
     del kind
     one = open_provider(tmp_path)
     yield one
-    for state in one.list_tasks():
-        one.remove(state.handle)
+    remove_all(one)
     one.close()
 
 

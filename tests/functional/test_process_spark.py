@@ -11,6 +11,7 @@ import pytest
 from chalicelib.config import Settings
 from chalicelib.providers.base import ADDRESS, Container, File, LogOptions, Mount, Task, Volume
 from chalicelib.providers.process.provider import ProcessProvider
+from chalicelib.providers.supervised.leftovers import remove_all
 from sparkanywhere.spark.spark_distribution import ensure
 from tests.contract.provider_backends import state_of
 from tests.waiting import until
@@ -40,8 +41,7 @@ def provider(tmp_path: Path) -> Iterator[ProcessProvider]:
     sparks = Settings.from_env(os.environ).cache_dir() / "spark"
     one = ProcessProvider(tmp_path, sparks, environ=os.environ)
     yield one
-    for state in one.list_tasks():
-        one.remove(state.handle)
+    remove_all(one)
     one.close()
 
 

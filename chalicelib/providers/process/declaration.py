@@ -43,11 +43,9 @@ def check(context: ProviderContext) -> str:
 
 def clean_up(context: ProviderContext) -> int:
     """Kill and remove every task; return how many."""
-    provider = build(context)
-    tasks = provider.list_tasks()
-    for task in tasks:
-        provider.remove(task.handle)
-    return len(tasks)
+    from chalicelib.providers.supervised.leftovers import remove_all
+
+    return remove_all(build(context))
 
 
 def volume_files(context: ProviderContext, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:

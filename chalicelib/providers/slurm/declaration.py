@@ -84,13 +84,11 @@ def check(context: ProviderContext) -> str:
 
 def clean_up(context: ProviderContext) -> int:
     """End and remove every job; return how many there were. Where none was ever started, Slurm is not asked."""
+    from chalicelib.providers.supervised.leftovers import remove_all
+
     if not (folder(context) / "tasks").is_dir():
         return 0
-    provider = build(context)
-    tasks = provider.list_tasks()
-    for task in tasks:
-        provider.remove(task.handle)
-    return len(tasks)
+    return remove_all(build(context))
 
 
 def volume_files(context: ProviderContext, source: str, path: str) -> Iterator[tuple[str, BinaryIO]]:

@@ -1,11 +1,20 @@
-"""What a crash has left of the folders of tasks."""
+"""What tasks leave, and what a crash has left of their folders."""
 
 from __future__ import annotations
 
 import contextlib
 from pathlib import Path
 
+from chalicelib.providers.base import Provider
 from chalicelib.providers.supervised.directory import TaskDirectory, remove_tree
+
+
+def remove_all(provider: Provider) -> int:
+    """Kill and remove every task; return how many. Repeatable. Raises ProviderUnavailable."""
+    tasks = provider.list_tasks()
+    for task in tasks:
+        provider.remove(task.handle)
+    return len(tasks)
 
 
 def sweep(tasks: Path) -> None:
