@@ -32,7 +32,9 @@ def answering(answer: bytes | None, tls: ssl.SSLContext | None = None) -> Iterat
                 try:
                     connection, _ = listener.accept()
                     with connection, tls.wrap_socket(connection, server_side=True) if tls else connection as stream:
-                        stream.recv(65536)
+                        head = stream.recv(65536)
+                        if head.startswith(b"POST") and head.endswith(b"\r\n\r\n"):
+                            stream.recv(65536)  # its body: left unread, it would have the connection reset
                         if answer is None:
                             ended.wait()
                         stream.sendall(answer or b"")
